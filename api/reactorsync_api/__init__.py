@@ -1,0 +1,1 @@
+"""The REST and WebSocket API over resources, telemetry and live frames."""

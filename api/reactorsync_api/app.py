@@ -1,0 +1,98 @@
+"""The application: routes, errors, and the background readers that live as long as it does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import Depends, FastAPI, WebSocket
+from fastapi.middleware.cors import CORSMiddleware
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from reactorsync.bus.port import Bus
+from reactorsync.resources import AnomalyScenario, Reactor
+from reactorsync.service import Readiness
+from reactorsync.store import ResourceStore
+from reactorsync.store.informer import Informer
+from reactorsync_api import problems
+from reactorsync_api.authentication import require_token
+from reactorsync_api.context import Context
+from reactorsync_api.hosts import LoopbackHosts
+from reactorsync_api.live import LiveHub
+from reactorsync_api.live_socket import serve_socket
+from reactorsync_api.routes import catalogue, reactors, scenarios, system, telemetry
+from reactorsync_api.settings import ApiSettings
+
+_DESCRIPTION = """
+Fleets of simulated nuclear reactors: resources, telemetry and live frames.
+
+Nothing here controls a real plant. Errors are RFC 9457 problems (`application/problem+json`).
+"""
+
+
+def create_app(
+    settings: ApiSettings, *, store: ResourceStore, engine: AsyncEngine, bus: Bus
+) -> FastAPI:
+    """Return the application over its adapters, which the caller owns and closes."""
+    readiness = Readiness()
+    context = Context(
+        settings=settings,
+        store=store,
+        reactors=Informer(store, Reactor, readiness),
+        scenarios=Informer(store, AnomalyScenario, readiness),
+        engine=engine,
+        live=LiveHub(bus, settings.topics, readiness),
+        readiness=readiness,
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        stopping = asyncio.Event()
+        readers = [
+            asyncio.create_task(reader.run(stopping))
+            for reader in (context.reactors, context.scenarios, context.live)
+        ]
+        try:
+            yield
+        finally:
+            stopping.set()
+            await _cancel(readers)
+
+    app = FastAPI(
+        title="ReactorSync",
+        summary="Fleets of simulated nuclear reactors.",
+        description=_DESCRIPTION,
+        version=version("reactorsync"),
+        lifespan=lifespan,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.context = context
+    problems.install(app)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
+        )
+    if settings.api_token is None:
+        app.add_middleware(LoopbackHosts, allowed_origins=settings.cors_origins)
+    app.include_router(system.router)
+    for module in (reactors, telemetry, scenarios, catalogue):
+        app.include_router(module.router, prefix="/api/v1", dependencies=[Depends(require_token)])
+
+    @app.websocket("/ws", dependencies=[Depends(require_token)])
+    async def live(websocket: WebSocket) -> None:
+        await serve_socket(websocket, context.live)
+
+    return app
+
+
+async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,60 @@
+"""Without login only this machine's own pages and tools may ask.
+
+A page from elsewhere in the user's browser can reach loopback too (DNS rebinding, cross-site
+requests, cross-site WebSockets); it cannot fake the ``Host`` and ``Origin`` headers.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from reactorsync_api.problems import ProblemError
+
+
+class LoopbackHosts:
+    """Refuses requests whose ``Host`` is not loopback or whose ``Origin`` is a stranger's."""
+
+    def __init__(self, app: ASGIApp, *, allowed_origins: Sequence[str]) -> None:
+        self._app = app
+        self._allowed_origins = frozenset(allowed_origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or refuse it."""
+        if scope["type"] in ("http", "websocket") and not self._trusted(Headers(scope=scope)):
+            if scope["type"] == "websocket":
+                await receive()
+                await send({"type": "websocket.close", "code": 1008, "reason": "foreign origin"})
+                return
+            problem = ProblemError(
+                HTTPStatus.FORBIDDEN,
+                "foreign-origin",
+                "without login only loopback may ask: set REACTORSYNC_API_TOKEN to open the API",
+            )
+            await problem.response()(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _trusted(self, headers: Headers) -> bool:
+        origin = headers.get("origin")
+        if origin is not None and origin not in self._allowed_origins:
+            if not is_loopback(urlsplit(origin).hostname):
+                return False
+        return is_loopback(urlsplit(f"//{headers.get('host', '')}").hostname)
+
+
+def is_loopback(host: str | None) -> bool:
+    """Return whether a host name or address is this machine's own loopback."""
+    if host is None:
+        return False
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

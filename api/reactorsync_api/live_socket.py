@@ -1,0 +1,131 @@
+"""The ``/ws`` protocol: hello, subscribe, telemetry; JSON text frames.
+
+Client to server: ``{"subscribe": {"reactors": ["default/cernavoda-1"], "signals": [...]}}``; without
+``reactors`` the whole fleet, without ``signals`` all of them. A new subscription replaces the old.
+Server to client: ``hello``, then ``subscribed``, then one ``telemetry`` per shard and tick, each with
+the number of frames this client was too slow to get (``skipped``); ``error`` answers a message that
+cannot be read and leaves the subscription as it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+import numpy as np
+import orjson
+from fastapi import WebSocket, WebSocketDisconnect
+from pydantic import Field, ValidationError
+
+from reactorsync.resources.meta import Model
+from reactorsync.resources.scenario import SignalName
+from reactorsync.signals import SIGNAL_INDEX, SIGNAL_NAMES
+from reactorsync.trips import TripCause
+from reactorsync.wire.envelope import format_micros
+from reactorsync.wire.frame import Frame
+from reactorsync_api.live import Feed, LiveHub
+
+PROTOCOL: Final = 1
+_SEND_SECONDS = 10.0
+_TRY_AGAIN_LATER = 1013
+
+
+class Subscription(Model):
+    """What a client wants to see."""
+
+    reactors: list[str] | None = Field(default=None, max_length=10_000)
+    signals: list[SignalName] | None = Field(default=None, min_length=1)
+
+
+class ClientMessage(Model):
+    """A message of the client."""
+
+    subscribe: Subscription
+
+
+async def serve_socket(websocket: WebSocket, hub: LiveHub) -> None:
+    """Serve one client until it leaves, or cannot take a frame in ten seconds."""
+    await websocket.accept()
+    await _send(websocket, {"type": "hello", "protocol": PROTOCOL, "signals": SIGNAL_NAMES})
+    with hub.feed() as feed:
+        view = _View(Subscription())
+        tasks = [
+            asyncio.create_task(_listen(websocket, view)),
+            asyncio.create_task(_speak(websocket, feed, view)),
+        ]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        except WebSocketDisconnect:
+            pass
+        except TimeoutError:
+            await websocket.close(_TRY_AGAIN_LATER, "too slow")
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class _View:
+    """The current subscription, and what it chooses of a frame."""
+
+    def __init__(self, subscription: Subscription) -> None:
+        self.change(subscription)
+        self.active = False
+
+    def change(self, subscription: Subscription) -> None:
+        self.active = True
+        self._reactors = None if subscription.reactors is None else set(subscription.reactors)
+        self._signals = subscription.signals or list(SIGNAL_NAMES)
+        self._rows = np.array([SIGNAL_INDEX[name] for name in self._signals], np.intp)
+
+    def message(self, frame: Frame, skipped: int) -> dict[str, Any] | None:
+        """Return the message for ``frame``, ``None`` when it holds nothing asked for."""
+        keys = frame.reactors.to_pylist()
+        if self._reactors is None:
+            chosen = np.arange(len(keys))
+        else:
+            chosen = np.array([i for i, key in enumerate(keys) if key in self._reactors], np.intp)
+        if len(chosen) == 0:
+            return None
+        return {
+            "type": "telemetry",
+            "tick": format_micros(frame.tick_us),
+            "shard": frame.origin.shard,
+            "skipped": skipped,
+            "signals": self._signals,
+            "reactors": [keys[index] for index in chosen],
+            "tripCauses": [TripCause(code).label for code in frame.trip_causes[chosen]],
+            "values": np.ascontiguousarray(frame.readings[np.ix_(self._rows, chosen)].T),
+        }
+
+
+async def _listen(websocket: WebSocket, view: _View) -> None:
+    while True:
+        text = await websocket.receive_text()
+        try:
+            message = ClientMessage.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            await _send(websocket, {"type": "error", "detail": f"{where}: {first['msg']}"})
+            continue
+        view.change(message.subscribe)
+        await _send(websocket, {"type": "subscribed"})
+
+
+async def _speak(websocket: WebSocket, feed: Feed, view: _View) -> None:
+    while True:
+        frames = await feed.take()
+        if not view.active:
+            continue
+        for frame in frames:
+            message = view.message(frame, feed.skipped)
+            if message is not None:
+                await _send(websocket, message)
+
+
+async def _send(websocket: WebSocket, message: dict[str, Any]) -> None:
+    text = orjson.dumps(message, option=orjson.OPT_SERIALIZE_NUMPY).decode()
+    await asyncio.wait_for(websocket.send_text(text), _SEND_SECONDS)

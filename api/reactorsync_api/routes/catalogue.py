@@ -1,0 +1,97 @@
+"""What can be declared: designs, signals with their limits, faults."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+from reactorsync.designs import DESIGNS, Design
+from reactorsync.faults import FAULTS
+from reactorsync.signals import LIMITS, SIGNALS, Limits
+
+router = APIRouter(prefix="/catalogue", tags=["catalogue"])
+
+
+class _Out(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, from_attributes=True)
+
+
+class DesignOut(_Out):
+    """A design."""
+
+    design: Design
+    title: str
+    description: str
+    rated_thermal_mw: float
+    rated_electrical_mw: float
+
+
+class SignalOut(_Out):
+    """A signal, with what is normal by design."""
+
+    name: str
+    unit: str
+    title: str
+    description: str
+    low: float
+    high: float
+    decimals: int
+    limits: dict[Design, Limits]
+
+
+class FaultOut(_Out):
+    """A fault and what it does."""
+
+    kind: str
+    title: str
+    description: str
+    full_severity: str
+    primary_signal: str | None
+    acts_on_sensor: bool
+    designs: list[Design]
+
+
+@router.get("/designs", operation_id="listDesigns")
+async def designs() -> list[DesignOut]:
+    """List the designs."""
+    return [DesignOut.model_validate(info) for info in DESIGNS.values()]
+
+
+@router.get("/signals", operation_id="listSignals")
+async def signals() -> list[SignalOut]:
+    """List the signals with range, and normal band and alarm limits by design."""
+    return [
+        SignalOut(
+            name=signal.name,
+            unit=signal.unit,
+            title=signal.title,
+            description=signal.description,
+            low=signal.low,
+            high=signal.high,
+            decimals=signal.decimals,
+            limits={
+                design: limits[signal.name]
+                for design, limits in LIMITS.items()
+                if signal.name in limits
+            },
+        )
+        for signal in SIGNALS
+    ]
+
+
+@router.get("/faults", operation_id="listFaults")
+async def faults() -> list[FaultOut]:
+    """List the faults."""
+    return [
+        FaultOut(
+            kind=info.kind,
+            title=info.title,
+            description=info.description,
+            full_severity=info.full_severity,
+            primary_signal=info.primary_signal,
+            acts_on_sensor=info.acts_on_sensor,
+            designs=sorted(info.designs),
+        )
+        for info in FAULTS.values()
+    ]

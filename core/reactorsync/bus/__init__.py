@@ -1,0 +1,1 @@
+"""Kafka behind a small port: what the parts need of a broker, and an adapter for aiokafka."""

@@ -1,0 +1,1 @@
+"""Postgres: tables, migrations, connections and partitions. Described in docs/database.md."""

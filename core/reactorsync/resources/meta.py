@@ -1,0 +1,128 @@
+"""What both kinds share: object metadata, conditions and how models travel as JSON."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Final, Literal, cast
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PlainSerializer,
+)
+from pydantic.alias_generators import to_camel
+
+GROUP: Final = "reactorsync.dev"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+
+NAME_PATTERN: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+"""RFC 1123 label: names end up in labels, topics and URLs."""
+
+
+def _to_utc(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("must carry a time zone, for example 2026-01-31T12:00:00Z")
+    return moment.astimezone(UTC)
+
+
+def _to_rfc3339(moment: datetime) -> str:
+    timespec = "microseconds" if moment.microsecond else "seconds"
+    return moment.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
+
+
+Time = Annotated[
+    datetime,
+    AfterValidator(_to_utc),
+    PlainSerializer(_to_rfc3339, return_type=str, when_used="json"),
+]
+"""A moment in UTC; RFC 3339 with ``Z`` in JSON."""
+
+
+class Model(BaseModel):
+    """Base of everything a manifest can hold: camelCase outside, unknown fields refused."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        extra="forbid",
+        frozen=True,
+        use_enum_values=False,
+    )
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """Return the JSON form: camelCase keys, absent optionals left out."""
+        return cast(
+            "dict[str, JsonValue]",
+            self.model_dump(mode="json", by_alias=True, exclude_none=True),
+        )
+
+
+class ObjectMeta(Model):
+    """Kubernetes object metadata, as far as ReactorSync reads or writes it.
+
+    Fields that only an API server sets are ignored when they come in with a manifest.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str = Field(min_length=1, max_length=63, pattern=NAME_PATTERN)
+    namespace: str = Field(default="default", min_length=1, max_length=63, pattern=NAME_PATTERN)
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
+    uid: UUID | None = None
+    generation: int = Field(default=0, ge=0)
+    resource_version: str = ""
+    creation_timestamp: Time | None = None
+    deletion_timestamp: Time | None = None
+
+
+class ConditionStatus(StrEnum):
+    """Whether a condition holds."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+class Condition(Model):
+    """One aspect of an object's state, as ``metav1.Condition``."""
+
+    type: str = Field(
+        min_length=1, max_length=316, description="Aspect in CamelCase, for example Ready."
+    )
+    status: ConditionStatus = Field(description="True, False or Unknown.")
+    observed_generation: int | None = Field(
+        default=None, ge=0, description="Generation of the spec that this condition was set for."
+    )
+    last_transition_time: Time = Field(description="When the status last changed.")
+    reason: str = Field(
+        min_length=1,
+        max_length=1024,
+        pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$",
+        description="Machine-readable cause of the last change, in CamelCase.",
+    )
+    message: str = Field(
+        default="", max_length=32768, description="What a person should know about it."
+    )
+
+
+class Kind(StrEnum):
+    """The kinds of resources."""
+
+    REACTOR = "Reactor"
+    ANOMALY_SCENARIO = "AnomalyScenario"
+
+
+ApiVersion = Literal["reactorsync.dev/v1alpha1"]
+
+
+def condition_of(conditions: list[Condition], type_: str) -> Condition | None:
+    """Return the condition of that type, ``None`` when it was never set."""
+    return next((condition for condition in conditions if condition.type == type_), None)

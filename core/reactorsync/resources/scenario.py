@@ -1,0 +1,531 @@
+"""The ``AnomalyScenario`` resource: which faults to inject, when, where and what must be noticed."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+from zoneinfo import available_timezones
+
+from cronsim import CronSim, CronSimError
+from pydantic import AfterValidator, Field, model_validator
+
+from reactorsync.faults import FAULTS, FaultKind
+from reactorsync.resources.meta import (
+    API_VERSION,
+    NAME_PATTERN,
+    ApiVersion,
+    Condition,
+    Model,
+    ObjectMeta,
+    Time,
+)
+from reactorsync.resources.selector import LabelSelector
+from reactorsync.signals import SIGNAL_INDEX
+
+_MAX_SECONDS = 30 * 24 * 3600
+_ANY_MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def _known_signal(name: str) -> str:
+    if name not in SIGNAL_INDEX:
+        raise ValueError(f"must be a signal of the registry: {', '.join(SIGNAL_INDEX)}")
+    return name
+
+
+SignalName = Annotated[str, AfterValidator(_known_signal)]
+"""A name of :data:`reactorsync.signals.SIGNALS`."""
+
+
+class TargetPolicy(StrEnum):
+    """Whether reactors that appear later join a running scenario."""
+
+    DYNAMIC = "Dynamic"
+    STATIC = "Static"
+
+
+def _count_or_percent(value: int | str) -> int | str:
+    if isinstance(value, str):
+        match = re.fullmatch(r"(\d{1,3})%", value)
+        if match is None or not 1 <= int(match.group(1)) <= 100:
+            raise ValueError("must be a whole number or a share from '1%' to '100%'")
+    elif not 1 <= value <= 100_000:
+        raise ValueError("must be from 1 to 100000, or a share such as '25%'")
+    return value
+
+
+class Targets(Model):
+    """Which reactors the faults act on. Exactly one of ``selector`` and ``names``."""
+
+    selector: LabelSelector | None = Field(
+        default=None,
+        description="Labels of the reactors to choose from; an empty selector matches all.",
+    )
+    names: list[Annotated[str, Field(min_length=1, max_length=63, pattern=NAME_PATTERN)]] | None = (
+        Field(
+            default=None,
+            min_length=1,
+            max_length=256,
+            description="Names of the reactors, in the scenario's namespace.",
+        )
+    )
+    count: Annotated[int | str, AfterValidator(_count_or_percent)] = Field(
+        default="100%",
+        description=(
+            "How many of the matching reactors: a number, or a share such as '25%' (rounded up)."
+        ),
+    )
+    max_targets: int = Field(
+        default=100_000, ge=1, le=100_000, description="Upper bound on the number of targets."
+    )
+    seed: int = Field(
+        default=0,
+        ge=0,
+        le=2_147_483_647,
+        description="Seed of the choice: the same seed chooses the same reactors.",
+    )
+    policy: TargetPolicy = Field(
+        default=TargetPolicy.DYNAMIC,
+        description="Dynamic lets later reactors join; Static keeps those chosen at injection.",
+    )
+
+    @model_validator(mode="after")
+    def _exactly_one_way(self) -> Self:
+        if (self.selector is None) == (self.names is None):
+            raise ValueError("must set exactly one of `selector` and `names`")
+        return self
+
+
+class Shape(StrEnum):
+    """How a fault's severity moves over time."""
+
+    STEP = "Step"
+    RAMP = "Ramp"
+    PULSE = "Pulse"
+    DRIFT = "Drift"
+
+
+class SensorDirection(StrEnum):
+    """Which way a biased or drifting sensor is wrong."""
+
+    HIGH = "High"
+    LOW = "Low"
+
+
+class SensorTarget(Model):
+    """The instrument a sensor fault acts on."""
+
+    signal: SignalName = Field(max_length=63, description="Signal of the registry.")
+    direction: SensorDirection = Field(
+        default=SensorDirection.HIGH,
+        description="High or Low: the sign of a bias or drift; without effect on other faults.",
+    )
+
+
+class Stage(Model):
+    """One fault on the timeline of a scenario."""
+
+    name: str = Field(
+        min_length=1, max_length=63, pattern=NAME_PATTERN, description="Name, unique in the scenario."
+    )
+    fault: FaultKind = Field(description="What fails; see the fault catalogue.")
+    sensor: SensorTarget | None = Field(
+        default=None,
+        description="Instrument of a Sensor* fault; must be set for those and for no other.",
+    )
+    severity_percent: int = Field(
+        default=100, ge=1, le=100, description="Severity; what 100 means stands in the catalogue."
+    )
+    offset_seconds: int = Field(
+        default=0, ge=0, le=_MAX_SECONDS, description="Seconds from the start of the run."
+    )
+    shape: Shape = Field(
+        default=Shape.STEP,
+        description=(
+            "Step acts at once; Ramp grows linearly over rampSeconds, then holds; Pulse acts during "
+            "the first half of every rampSeconds; Drift grows linearly over the whole duration."
+        ),
+    )
+    ramp_seconds: int | None = Field(
+        default=None,
+        ge=1,
+        le=_MAX_SECONDS,
+        description="Length of the ramp, or period of the pulse; must be set for Ramp and Pulse only.",
+    )
+    duration_seconds: int = Field(
+        default=3600,
+        ge=1,
+        le=_MAX_SECONDS,
+        description="How long the fault acts; it ends by itself, even with the operator down.",
+    )
+
+    @model_validator(mode="after")
+    def _fits_its_fault(self) -> Self:
+        needs_sensor = FAULTS[self.fault].acts_on_sensor
+        if needs_sensor and self.sensor is None:
+            raise ValueError(f"`sensor` must be set for fault '{self.fault}'")
+        if not needs_sensor and self.sensor is not None:
+            raise ValueError(f"`sensor` must not be set for fault '{self.fault}'")
+        needs_ramp = self.shape in (Shape.RAMP, Shape.PULSE)
+        if needs_ramp and self.ramp_seconds is None:
+            raise ValueError(f"`rampSeconds` must be set for shape '{self.shape}'")
+        if not needs_ramp and self.ramp_seconds is not None:
+            raise ValueError(f"`rampSeconds` must not be set for shape '{self.shape}'")
+        if self.shape is Shape.RAMP and (self.ramp_seconds or 0) > self.duration_seconds:
+            raise ValueError("`rampSeconds` must not be longer than `durationSeconds`")
+        return self
+
+
+def _known_cron(expression: str) -> str:
+    try:
+        CronSim(expression, _ANY_MOMENT)
+    except CronSimError as error:
+        raise ValueError(f"must be a five-field cron expression ({error})") from error
+    return expression
+
+
+def _known_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("must be an IANA time zone, for example Europe/Bucharest or UTC")
+    return name
+
+
+class ConcurrencyPolicy(StrEnum):
+    """What to do when a run is due while one still goes on."""
+
+    FORBID = "Forbid"
+    REPLACE = "Replace"
+
+
+class Schedule(Model):
+    """Runs by the clock."""
+
+    cron: Annotated[str, AfterValidator(_known_cron)] = Field(
+        max_length=128, description="Five-field cron expression: minute hour day month weekday."
+    )
+    time_zone: Annotated[str, AfterValidator(_known_zone)] = Field(
+        default="UTC", max_length=64, description="IANA time zone the expression is read in."
+    )
+    concurrency_policy: ConcurrencyPolicy = Field(
+        default=ConcurrencyPolicy.FORBID,
+        description="Forbid skips a run due while one goes on; Replace ends that one first.",
+    )
+    starting_deadline_seconds: int = Field(
+        default=300,
+        ge=10,
+        le=_MAX_SECONDS,
+        description="A run missed by more than this is skipped; at most one missed run catches up.",
+    )
+    history_limit: int = Field(
+        default=5, ge=0, le=20, description="How many past runs `status.history` keeps."
+    )
+
+
+class ScenarioState(StrEnum):
+    """What the user wants of the scenario now."""
+
+    ACTIVE = "Active"
+    SUSPENDED = "Suspended"
+    ABORTED = "Aborted"
+
+
+class ScenarioMode(StrEnum):
+    """Whether faults are really injected."""
+
+    RUN = "Run"
+    DRY_RUN = "DryRun"
+
+
+class ConflictPolicy(StrEnum):
+    """What happens where two scenarios act on one reactor."""
+
+    COMPOSE = "Compose"
+    PRIORITIZE = "Prioritize"
+    REJECT = "Reject"
+
+
+class ProbePhase(StrEnum):
+    """When a probe is evaluated, relative to the injection."""
+
+    BEFORE = "Before"
+    DURING = "During"
+    AFTER = "After"
+
+
+class Comparison(StrEnum):
+    """How an observed value is compared."""
+
+    ABOVE = "Above"
+    BELOW = "Below"
+
+
+class TelemetryProbe(Model):
+    """Expects a signal of every target beyond or within a threshold."""
+
+    signal: SignalName = Field(max_length=63, description="Signal of the registry.")
+    comparison: Comparison = Field(description="Above or Below.")
+    threshold_milli: int = Field(
+        ge=-(10**12), le=10**12, description="Threshold in thousandths of the signal's unit."
+    )
+
+
+class AlarmProbe(Model):
+    """Expects an alarm on every target."""
+
+    signal: SignalName = Field(max_length=63, description="Signal the alarm is about.")
+
+
+class DiagnosisProbe(Model):
+    """Expects the diagnosis to name a fault among its first hypotheses."""
+
+    fault: FaultKind = Field(description="Fault that must be named.")
+    top: int = Field(default=1, ge=1, le=10, description="Rank up to which it counts.")
+
+
+class HttpProbe(Model):
+    """Expects an HTTP GET to answer with a status."""
+
+    url: str = Field(
+        max_length=2048, pattern=r"^https?://", description="Address, http or https, asked by GET."
+    )
+    status: int = Field(default=200, ge=100, le=599, description="Status that counts as passed.")
+
+
+class Probe(Model):
+    """A check that whoever watches the plant does their job. Exactly one kind of check."""
+
+    name: str = Field(
+        min_length=1, max_length=63, pattern=NAME_PATTERN, description="Name, unique in the list."
+    )
+    phase: ProbePhase = Field(
+        default=ProbePhase.DURING, description="Before, During or After the injection."
+    )
+    timeout_seconds: int = Field(
+        default=60, ge=1, le=86_400, description="Time within which the check must pass."
+    )
+    telemetry: TelemetryProbe | None = Field(default=None, description="Check of a signal.")
+    alarm: AlarmProbe | None = Field(default=None, description="Check of an alarm.")
+    diagnosis: DiagnosisProbe | None = Field(default=None, description="Check of a diagnosis.")
+    http: HttpProbe | None = Field(default=None, description="Check of an HTTP endpoint.")
+
+    @model_validator(mode="after")
+    def _exactly_one_check(self) -> Self:
+        checks = (self.telemetry, self.alarm, self.diagnosis, self.http)
+        if sum(check is not None for check in checks) != 1:
+            raise ValueError("must set exactly one of `telemetry`, `alarm`, `diagnosis` and `http`")
+        return self
+
+
+class AnomalyScenarioSpec(Model):
+    """What the user wants to happen."""
+
+    targets: Targets = Field(description="Which reactors the faults act on.")
+    stages: list[Stage] = Field(
+        min_length=1,
+        max_length=16,
+        description="Faults on the timeline of a run.",
+        json_schema_extra={"x-list-map-keys": ["name"]},
+    )
+    start_time: Time | None = Field(
+        default=None, description="When the run starts; excludes startDelaySeconds and schedule."
+    )
+    start_delay_seconds: int | None = Field(
+        default=None,
+        ge=0,
+        le=_MAX_SECONDS,
+        description="Seconds from creation (or re-run) to the start; excludes startTime and schedule.",
+    )
+    schedule: Schedule | None = Field(
+        default=None, description="Runs by the clock; excludes startTime and startDelaySeconds."
+    )
+    state: ScenarioState = Field(
+        default=ScenarioState.ACTIVE,
+        description=(
+            "Active runs; Suspended lifts the faults while the timeline goes on; Aborted lifts the "
+            "faults and ends the run for good."
+        ),
+    )
+    mode: ScenarioMode = Field(
+        default=ScenarioMode.RUN,
+        description="Run injects; DryRun only resolves targets and says what would happen.",
+    )
+    run_token: str = Field(
+        default="",
+        max_length=63,
+        pattern=r"^[A-Za-z0-9]?([-A-Za-z0-9_.]*[A-Za-z0-9])?$",
+        description="Any text; a new value starts a new run.",
+    )
+    conflict_policy: ConflictPolicy = Field(
+        default=ConflictPolicy.COMPOSE,
+        description=(
+            "Where another scenario acts on the same reactor at the same time: Compose adds the "
+            "faults, Prioritize lets the higher priority act, Reject leaves this one out."
+        ),
+    )
+    priority: int = Field(
+        default=0,
+        ge=-1000,
+        le=1000,
+        description="Higher acts first where scenarios meet; ties go to the older one.",
+    )
+    probes: list[Probe] = Field(
+        default_factory=list,
+        max_length=16,
+        description="Checks of whoever watches the plant.",
+        json_schema_extra={"x-list-map-keys": ["name"]},
+    )
+    abort_when: list[Probe] = Field(
+        default_factory=list,
+        max_length=8,
+        description="Checks that abort the run as soon as one passes.",
+        json_schema_extra={"x-list-map-keys": ["name"]},
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        starts = (self.start_time, self.start_delay_seconds, self.schedule)
+        if sum(start is not None for start in starts) > 1:
+            raise ValueError(
+                "must set at most one of `startTime`, `startDelaySeconds` and `schedule`"
+            )
+        for field, names in (
+            ("stages", [stage.name for stage in self.stages]),
+            ("probes", [probe.name for probe in self.probes]),
+            ("abortWhen", [probe.name for probe in self.abort_when]),
+        ):
+            if len(set(names)) != len(names):
+                raise ValueError(f"names in `{field}` must be unique")
+        return self
+
+    @property
+    def run_seconds(self) -> int:
+        """Length of one run: until its last stage has ended."""
+        return max(stage.offset_seconds + stage.duration_seconds for stage in self.stages)
+
+
+class RunPhase(StrEnum):
+    """Where a run stands."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    COMPLETED = "Completed"
+    ABORTED = "Aborted"
+
+
+class Run(Model):
+    """One passage through the timeline."""
+
+    number: int = Field(ge=1, description="Number of the run, counted from 1.")
+    token: str = Field(default="", max_length=63, description="spec.runToken that started it.")
+    phase: RunPhase = Field(description="Pending, Running, Completed or Aborted.")
+    start_time: Time = Field(description="When the timeline starts (offset 0).")
+    end_time: Time = Field(description="When the last stage ends, or the run was aborted.")
+    injected_time: Time | None = Field(
+        default=None, description="When the first target reported the first fault."
+    )
+    recovered_time: Time | None = Field(
+        default=None, description="When the last target reported its last fault gone."
+    )
+    selection_cutoff: str | None = Field(
+        default=None,
+        max_length=32,
+        description="Rank of the last reactor chosen, kept for policy Static.",
+    )
+
+
+class RunSummary(Model):
+    """A past run, as `status.history` keeps it."""
+
+    number: int = Field(ge=1, description="Number of the run.")
+    phase: RunPhase = Field(description="How it ended.")
+    start_time: Time = Field(description="When it started.")
+    end_time: Time = Field(description="When it ended.")
+    targets: int = Field(default=0, ge=0, description="How many reactors it acted on.")
+    score: int | None = Field(default=None, ge=0, le=100, description="Its score, when it has one.")
+
+
+class TargetCounts(Model):
+    """How many reactors are in which state of the run."""
+
+    matched: int = Field(default=0, ge=0, description="Reactors that match selector or names.")
+    selected: int = Field(default=0, ge=0, description="Reactors chosen among them.")
+    injected: int = Field(default=0, ge=0, description="Reactors that reported a fault acting.")
+    recovered: int = Field(default=0, ge=0, description="Reactors that reported all faults gone.")
+    failed: int = Field(default=0, ge=0, description="Reactors the faults could not act on.")
+
+
+class TargetFailure(Model):
+    """Why the scenario does not act on one reactor."""
+
+    reactor: str = Field(max_length=63, description="Name of the reactor.")
+    reason: str = Field(max_length=63, description="Cause in CamelCase.")
+    message: str = Field(default="", max_length=256, description="What a person should know.")
+
+
+class Detection(Model):
+    """How well whoever watches noticed the run."""
+
+    detected: int = Field(default=0, ge=0, description="Targets on which an alarm was raised.")
+    missed: int = Field(default=0, ge=0, description="Targets whose faults raised no alarm.")
+    false_alarms: int = Field(
+        default=0, ge=0, description="Alarms during the run on reactors that were no target."
+    )
+    time_to_detect_milliseconds: int | None = Field(
+        default=None, ge=0, description="Median time from injection to the first alarm."
+    )
+
+
+class ProbeResult(Model):
+    """How a probe went."""
+
+    name: str = Field(max_length=63, description="Name of the probe.")
+    passed: bool | None = Field(default=None, description="Absent while undecided.")
+    message: str = Field(default="", max_length=256, description="What was seen.")
+
+
+class AnomalyScenarioStatus(Model):
+    """What really happened."""
+
+    observed_generation: int = Field(
+        default=0, ge=0, description="Generation of the spec that this status answers."
+    )
+    conditions: list[Condition] = Field(
+        default_factory=list,
+        max_length=16,
+        description=(
+            "Ready, TargetsResolved, Injected, Verified, Recovered, Suspended, Succeeded; "
+            "Reconciling and Stalled while true."
+        ),
+        json_schema_extra={"x-list-map-keys": ["type"]},
+    )
+    summary: str = Field(default="", max_length=256, description="The state in a few words.")
+    run: Run | None = Field(default=None, description="The current or last run.")
+    targets: TargetCounts = Field(default_factory=TargetCounts, description="Counts of reactors.")
+    failures: list[TargetFailure] = Field(
+        default_factory=list, max_length=20, description="The first failures; the rest by the API."
+    )
+    detection: Detection | None = Field(default=None, description="What was noticed of the run.")
+    probes: list[ProbeResult] = Field(
+        default_factory=list,
+        max_length=24,
+        description="Results of probes and abortWhen.",
+        json_schema_extra={"x-list-map-keys": ["name"]},
+    )
+    score: int | None = Field(
+        default=None, ge=0, le=100, description="Verdict on whoever watches, 100 is best."
+    )
+    next_run_time: Time | None = Field(default=None, description="When the schedule next fires.")
+    history: list[RunSummary] = Field(
+        default_factory=list, max_length=20, description="Past runs, newest first."
+    )
+
+
+class AnomalyScenario(Model):
+    """Faults to inject into simulated reactors, when and where, and what must be noticed."""
+
+    api_version: ApiVersion = API_VERSION
+    kind: Literal["AnomalyScenario"] = "AnomalyScenario"
+    metadata: ObjectMeta
+    spec: AnomalyScenarioSpec
+    status: AnomalyScenarioStatus = Field(default_factory=AnomalyScenarioStatus)

@@ -1,0 +1,178 @@
+"""Events: what happened to a reactor or a shard, as JSON on the events topic."""
+
+from __future__ import annotations
+
+import json
+from typing import ClassVar, Final
+from uuid import UUID
+
+from pydantic import ConfigDict, Field, ValidationError
+
+from reactorsync.resources.meta import Model
+from reactorsync.wire.envelope import JSON, Envelope
+from reactorsync.wire.errors import MALFORMED, SCHEMA_MISMATCH, UNSUPPORTED_VERSION, UndecodableRecord
+from reactorsync.wire.keys import reactor_key
+
+
+class Event(Model):
+    """Base of all events. ``subject`` doubles as the record key."""
+
+    model_config = ConfigDict(extra="ignore")
+    type: ClassVar[str]
+
+    @property
+    def subject(self) -> str:
+        """What the event is about: a reactor key, or ``shard/<n>``."""
+        raise NotImplementedError
+
+    @property
+    def identity(self) -> str:
+        """What makes the event the same when it is sent again; empty when every one is new."""
+        return ""
+
+    def encode(self) -> bytes:
+        """Return the record's value: canonical JSON."""
+        return json.dumps(self.to_json(), sort_keys=True, separators=(",", ":")).encode()
+
+    def envelope(self, *, source: str, time_us: int) -> Envelope:
+        """Return the envelope to publish the event with."""
+        return Envelope(
+            id=f"{self.subject}/{self.identity or time_us}",
+            source=source,
+            type=self.type,
+            subject=self.subject,
+            time_us=time_us,
+            content_type=JSON,
+        )
+
+
+class ReactorEvent(Event):
+    """An event of one reactor at a simulated time."""
+
+    namespace: str
+    name: str
+    uid: UUID
+    tick_us: int
+
+    @property
+    def subject(self) -> str:  # noqa: D102
+        return reactor_key(self.namespace, self.name)
+
+
+class ReactorApplied(ReactorEvent):
+    """A generator took over a desired state: spec generation and content revision."""
+
+    type: ClassVar[str] = "dev.reactorsync.reactor.applied.v1"
+    generation: int
+    revision: str
+    generator: str
+    shard: int
+
+    @property
+    def identity(self) -> str:  # noqa: D102
+        return f"applied/{self.generator}/{self.revision}"
+
+
+class ReactorObserved(ReactorEvent):
+    """The plant's state, sent when it changed enough to matter, at most once in five seconds."""
+
+    type: ClassVar[str] = "dev.reactorsync.reactor.observed.v1"
+    generator: str
+    shard: int
+    power_permille: int = Field(ge=0)
+    trip_cause: str | None = None
+
+
+class FaultInjected(ReactorEvent):
+    """A fault began to act."""
+
+    type: ClassVar[str] = "dev.reactorsync.fault.injected.v1"
+    fault_id: str
+    scenario: str
+    run: int
+    stage: str
+    kind: str
+
+    @property
+    def identity(self) -> str:  # noqa: D102
+        return f"injected/{self.fault_id}"
+
+
+class FaultRecovered(ReactorEvent):
+    """A fault acts no longer: it ended by itself or was lifted."""
+
+    type: ClassVar[str] = "dev.reactorsync.fault.recovered.v1"
+    fault_id: str
+    scenario: str
+    run: int
+    stage: str
+    kind: str
+
+    @property
+    def identity(self) -> str:  # noqa: D102
+        return f"recovered/{self.fault_id}"
+
+
+class ReactorTripped(ReactorEvent):
+    """The protection system shut the plant down."""
+
+    type: ClassVar[str] = "dev.reactorsync.reactor.tripped.v1"
+    cause: str
+
+
+class ReactorRestarted(ReactorEvent):
+    """The trip was reset and power is being raised again."""
+
+    type: ClassVar[str] = "dev.reactorsync.reactor.restarted.v1"
+
+
+class ShardHeartbeat(Event):
+    """A generator simulates a shard, sent every five seconds.
+
+    ``late_ticks`` counts ticks of the shard that came out late (or not at all) since take-over.
+    """
+
+    type: ClassVar[str] = "dev.reactorsync.shard.heartbeat.v1"
+    shard: int
+    generator: str
+    run: str
+    epoch: int
+    tick_us: int
+    reactors: int
+    readings_per_second: float
+    late_ticks: int
+
+    @property
+    def subject(self) -> str:  # noqa: D102
+        return f"shard/{self.shard}"
+
+
+EVENT_TYPES: Final[dict[str, type[Event]]] = {
+    model.type: model
+    for model in (
+        ReactorApplied,
+        ReactorObserved,
+        FaultInjected,
+        FaultRecovered,
+        ReactorTripped,
+        ReactorRestarted,
+        ShardHeartbeat,
+    )
+}
+
+
+def decode_event(envelope: Envelope, value: bytes) -> Event:
+    """Read an event.
+
+    Raises:
+        UndecodableRecord: an unknown type, no JSON, or fields that do not fit.
+    """
+    model = EVENT_TYPES.get(envelope.type)
+    if model is None:
+        raise UndecodableRecord(UNSUPPORTED_VERSION, f"event type {envelope.type!r}")
+    try:
+        return model.model_validate_json(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        reason = MALFORMED if first["type"] == "json_invalid" else SCHEMA_MISMATCH
+        raise UndecodableRecord(reason, str(error)) from error

@@ -1,0 +1,1 @@
+"""Telemetry frames from Kafka into Postgres, exactly once."""

@@ -1,0 +1,1 @@
+"""ReactorSync on one machine: the `reactorsync` command and what it runs."""

@@ -1,0 +1,1 @@
+"""Reconciliation of reactors and scenarios: pure decisions, thin edges."""

@@ -1,0 +1,151 @@
+"""One child process: what it inherits, how it ends, that it never outlives its parent."""
+
+import os
+import pwd
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from reactorsync_local.supervisor import (
+    Account,
+    Child,
+    Command,
+    LogFile,
+    describe_exit,
+    run_to_end,
+)
+
+from tests.local.supervisor.programs import IGNORE_SIGTERM, SLEEP, python, runs, says, until
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="changing the account needs root")
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> LogFile:
+    """A log file of this test."""
+    return LogFile(tmp_path / "child.log")
+
+
+async def test_output_environment_and_folder(log: LogFile, tmp_path: Path) -> None:
+    source = "import os, sys; print(os.environ['FLEET'], os.getcwd()); print('bad', file=sys.stderr)"
+    command = replace(python(source), env={"FLEET": "alpha"}, cwd=tmp_path)
+
+    assert await run_to_end(command, log=log) == 0
+
+    assert log.last_lines(2) == [f"alpha {tmp_path}", "bad"]
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("import sys; sys.exit(3)", "exit code 3"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "killed by SIGKILL"),
+    ],
+    ids=["exit", "signal"],
+)
+async def test_how_a_child_ended_is_told_in_words(log: LogFile, source: str, words: str) -> None:
+    assert describe_exit(await run_to_end(python(source), log=log)) == words
+
+
+async def test_a_program_that_does_not_exist_ends_with_127_and_says_so(log: LogFile) -> None:
+    assert await run_to_end(Command(argv=("/no/such/program",)), log=log) == 127
+
+    assert log.last_lines(1) == [
+        "cannot start /no/such/program: [Errno 2] No such file or directory"
+    ]
+
+
+async def test_signals_are_as_in_a_shell(log: LogFile) -> None:
+    source = "import signal, sys; sys.exit(signal.getsignal(signal.SIGINT) is None)"
+    ignored = "print(open('/proc/self/status').read())"
+    assert await run_to_end(python(source), log=log) == 0
+    if sys.platform == "linux":
+        await run_to_end(Command(argv=("/bin/sh", "-c", "grep SigIgn /proc/$$/status")), log=log)
+        assert int(log.last_lines(1)[0].split()[1], 16) == 0, ignored
+
+
+async def test_a_child_that_ignores_the_stop_signal_is_killed_at_the_deadline(log: LogFile) -> None:
+    child = Child.spawn(python(IGNORE_SIGTERM), log=log)
+    await until(lambda: says(log.path, "up"))
+
+    code = await child.stop(stop_signal=signal.SIGTERM, deadline_seconds=0.2)
+
+    assert describe_exit(code) == "killed by SIGKILL"
+    assert 0.2 <= child.uptime_seconds < 3
+
+
+async def test_what_a_child_started_ends_with_it(log: LogFile) -> None:
+    source = (
+        "import subprocess, sys\n"
+        f"inner = subprocess.Popen([sys.executable, '-c', {SLEEP!r}])\n"
+        "print(inner.pid)\n"
+    )
+    assert await run_to_end(python(source), log=log) == 0
+    inner = next(int(line) for line in log.last_lines(5) if line.isdecimal())
+
+    await until(lambda: not runs(inner))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a parent death signal")
+async def test_a_child_dies_with_its_parent_even_by_kill_9(log: LogFile) -> None:
+    source = (
+        "import sys, time; from pathlib import Path\n"
+        "from reactorsync_local.supervisor import Child, Command, LogFile\n"
+        "child = Child.spawn(Command(argv=(sys.executable, '-c', sys.argv[1])), "
+        "log=LogFile(Path(sys.argv[2])))\n"
+        "print(child.pid, flush=True); time.sleep(600)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", source, IGNORE_SIGTERM, str(log.path)], stdout=subprocess.PIPE
+    ) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        await until(lambda: says(log.path, "up"))
+        assert runs(pid)
+
+        parent.kill()
+
+    await until(lambda: not runs(pid), seconds=2)
+
+
+@as_root
+@pytest.mark.parametrize("keep_file_access", [False, True])
+async def test_another_account_passes_closed_folders_only_when_told_to(
+    log: LogFile, tmp_path: Path, keep_file_access: bool
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    (closed / "file").touch()
+    nobody = pwd.getpwnam("nobody")
+    account = Account(uid=nobody.pw_uid, gid=nobody.pw_gid, keep_file_access=keep_file_access)
+    command = Command(argv=("/bin/sh", "-c", f"id -u; ls {closed}"), account=account, cwd=Path("/"))
+
+    code = await run_to_end(command, log=log)
+
+    assert log.last_lines(2)[0] == str(nobody.pw_uid)
+    assert (code == 0) is keep_file_access
+
+
+@as_root
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a parent death signal")
+async def test_the_death_signal_survives_the_change_of_account(log: LogFile) -> None:
+    nobody = pwd.getpwnam("nobody")
+    source = (
+        "import ctypes; number = ctypes.c_int()\n"
+        "ctypes.CDLL(None).prctl(2, ctypes.byref(number), 0, 0, 0); print(number.value)\n"
+    )
+    for keep_file_access in (False, True):
+        account = Account(
+            uid=nobody.pw_uid, gid=nobody.pw_gid, keep_file_access=keep_file_access
+        )
+        command = replace(python(source), account=account, cwd=Path("/"))
+        # The interpreter itself may lie in a folder closed to this account.
+        if not keep_file_access and not os.access("/usr/bin/python3", os.X_OK):
+            continue
+        if not keep_file_access:
+            command = replace(command, argv=("/usr/bin/python3", *command.argv[1:]))
+        assert await run_to_end(command, log=log) == 0
+        assert log.last_lines(1) == [str(int(signal.SIGKILL))]
