@@ -32,6 +32,10 @@ Nothing here controls a real plant. Errors are RFC 9457 problems (`application/p
 """
 
 
+_LEAVE_SECONDS = 2.0
+"""Time for the live hub to leave the broker in good order."""
+
+
 def create_app(
     settings: ApiSettings, *, store: ResourceStore, engine: AsyncEngine, bus: Bus
 ) -> FastAPI:
@@ -50,15 +54,17 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         stopping = asyncio.Event()
-        readers = [
-            asyncio.create_task(reader.run(stopping))
-            for reader in (context.reactors, context.scenarios, context.live)
+        informers = [
+            asyncio.create_task(informer.run(stopping))
+            for informer in (context.reactors, context.scenarios)
         ]
+        hub = asyncio.create_task(context.live.run(stopping))
         try:
             yield
         finally:
             stopping.set()
-            await _cancel(readers)
+            await asyncio.wait([hub], timeout=_LEAVE_SECONDS)
+            await _cancel([*informers, hub])
 
     app = FastAPI(
         title="ReactorSync",

@@ -42,10 +42,12 @@ class LoopbackHosts:
 
     def _trusted(self, headers: Headers) -> bool:
         origin = headers.get("origin")
-        if origin is not None and origin not in self._allowed_origins:
-            if not is_loopback(urlsplit(origin).hostname):
-                return False
-        return is_loopback(urlsplit(f"//{headers.get('host', '')}").hostname)
+        own_page = (
+            origin is None
+            or origin in self._allowed_origins
+            or is_loopback(urlsplit(origin).hostname)
+        )
+        return own_page and is_loopback(urlsplit(f"//{headers.get('host', '')}").hostname)
 
 
 def is_loopback(host: str | None) -> bool:

@@ -69,10 +69,8 @@ class LiveHub:
 
     @contextmanager
     def feed(self) -> Iterator[Feed]:
-        """Open a feed; it starts with the newest known frame of every shard."""
+        """Open a feed; it gets the frames that come from now on."""
         feed = Feed()
-        for frame in self._newest.values():
-            feed.offer(frame)
         self._feeds.add(feed)
         _CLIENTS.inc()
         try:
@@ -80,6 +78,11 @@ class LiveHub:
         finally:
             self._feeds.discard(feed)
             _CLIENTS.dec()
+
+    def replay(self, feed: Feed) -> None:
+        """Offer the newest known frame of every shard, for who would not wait a tick."""
+        for frame in self._newest.values():
+            feed.offer(frame)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Follow the topics until ``stopping``; come back by itself when the broker went away."""
@@ -94,8 +97,8 @@ class LiveHub:
     async def _follow(self, stopping: asyncio.Event, backoff: Backoff) -> None:
         cluster = await self._bus.cluster_id()
         consumer = self._bus.consumer(client_id="reactorsync-api-live")
-        await consumer.start()
         try:
+            await consumer.start()
             followed: set[Partition] = set()
             next_check = 0.0
             while not stopping.is_set():

@@ -1,10 +1,10 @@
 """The ``/ws`` protocol: hello, subscribe, telemetry; JSON text frames.
 
-Client to server: ``{"subscribe": {"reactors": ["default/cernavoda-1"], "signals": [...]}}``; without
-``reactors`` the whole fleet, without ``signals`` all of them. A new subscription replaces the old.
-Server to client: ``hello``, then ``subscribed``, then one ``telemetry`` per shard and tick, each with
-the number of frames this client was too slow to get (``skipped``); ``error`` answers a message that
-cannot be read and leaves the subscription as it was.
+Client to server: ``{"subscribe": {"reactors": ["default/cernavoda-1"], "signals": [...]}}``;
+without ``reactors`` the whole fleet, without ``signals`` all of them. A new subscription replaces
+the old; nothing comes before the first. Server to client: ``hello``, then ``subscribed``, then one
+``telemetry`` per shard and tick, each with the number of frames this client was too slow to get
+(``skipped``); ``error`` answers a message that cannot be read and leaves all as it was.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ async def serve_socket(websocket: WebSocket, hub: LiveHub) -> None:
     await websocket.accept()
     await _send(websocket, {"type": "hello", "protocol": PROTOCOL, "signals": SIGNAL_NAMES})
     with hub.feed() as feed:
-        view = _View(Subscription())
+        view = _View()
         tasks = [
-            asyncio.create_task(_listen(websocket, view)),
+            asyncio.create_task(_listen(websocket, hub, feed, view)),
             asyncio.create_task(_speak(websocket, feed, view)),
         ]
         try:
@@ -70,12 +70,13 @@ async def serve_socket(websocket: WebSocket, hub: LiveHub) -> None:
 class _View:
     """The current subscription, and what it chooses of a frame."""
 
-    def __init__(self, subscription: Subscription) -> None:
-        self.change(subscription)
-        self.active = False
+    def __init__(self) -> None:
+        self.chosen = asyncio.Event()
+        self.change(Subscription())
+        self.chosen.clear()
 
     def change(self, subscription: Subscription) -> None:
-        self.active = True
+        self.chosen.set()
         self._reactors = None if subscription.reactors is None else set(subscription.reactors)
         self._signals = subscription.signals or list(SIGNAL_NAMES)
         self._rows = np.array([SIGNAL_INDEX[name] for name in self._signals], np.intp)
@@ -101,7 +102,7 @@ class _View:
         }
 
 
-async def _listen(websocket: WebSocket, view: _View) -> None:
+async def _listen(websocket: WebSocket, hub: LiveHub, feed: Feed, view: _View) -> None:
     while True:
         text = await websocket.receive_text()
         try:
@@ -111,16 +112,15 @@ async def _listen(websocket: WebSocket, view: _View) -> None:
             where = ".".join(str(part) for part in first["loc"])
             await _send(websocket, {"type": "error", "detail": f"{where}: {first['msg']}"})
             continue
-        view.change(message.subscribe)
         await _send(websocket, {"type": "subscribed"})
+        view.change(message.subscribe)
+        hub.replay(feed)
 
 
 async def _speak(websocket: WebSocket, feed: Feed, view: _View) -> None:
+    await view.chosen.wait()
     while True:
-        frames = await feed.take()
-        if not view.active:
-            continue
-        for frame in frames:
+        for frame in await feed.take():
             message = view.message(frame, feed.skipped)
             if message is not None:
                 await _send(websocket, message)

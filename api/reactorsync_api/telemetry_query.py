@@ -63,7 +63,8 @@ async def read_series(
     """
     query = sql.SQL(
         "COPY (SELECT t.ts, t.trip_cause, {columns} FROM telemetry t "
-        "WHERE t.reactor_id = (SELECT id FROM reactor WHERE namespace = {namespace} AND name = {name}) "
+        "WHERE t.reactor_id = "
+        "(SELECT id FROM reactor WHERE namespace = {namespace} AND name = {name}) "
         "AND t.ts >= {start} AND t.ts < {end} ORDER BY t.ts) TO STDOUT (FORMAT BINARY)"
     ).format(
         columns=sql.SQL(", ").join(sql.Identifier("t", signal) for signal in signals),

@@ -1,1 +1,1 @@
-"""The language every part of ReactorSync shares: resources, signals, faults, wire format, stores and settings."""
+"""The language all parts share: resources, signals, faults, wire format, stores, settings."""

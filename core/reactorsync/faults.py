@@ -108,8 +108,8 @@ FAULTS: Final[dict[FaultKind, FaultInfo]] = {
         FaultInfo(
             FaultKind.TURBINE_TRIP,
             "Turbine trip",
-            "The turbine stops taking steam; steam pressure rises until bypass and relief valves take "
-            "the load.",
+            "The turbine stops taking steam; steam pressure rises until bypass and relief valves "
+            "take the load.",
             "no steam to the turbine",
             "generator_power_mw",
             _ALL,

@@ -1,4 +1,4 @@
-"""What every long-running part does alike: logs, probes and metrics over HTTP, orderly stop, back-off."""
+"""What every long-running part does alike: logs, probes and metrics, orderly stop, back-off."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def configure_logging(level: str) -> None:
 
 
 def run_part(part: Part, settings: Settings) -> None:
-    """Run a part until SIGTERM or SIGINT; the first asks it to stop, the second ends the process."""
+    """Run a part until SIGTERM or SIGINT: the first asks it to stop, the second ends it."""
     configure_logging(settings.log_level)
 
     async def main() -> None:

@@ -39,7 +39,8 @@ class Limits:
     """What is normal for a signal in one design, in the signal's unit.
 
     The normal band holds at full power and in steady regulation. An alarm limit that does not
-    apply is ``None``. Severity grows outward: ``low_low`` < ``low`` < band < ``high`` < ``high_high``.
+    apply is ``None``. Severity grows outward from the band: ``low`` then ``low_low``, ``high`` then
+    ``high_high``.
     """
 
     normal_low: float

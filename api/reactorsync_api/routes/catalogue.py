@@ -8,7 +8,7 @@ from pydantic.alias_generators import to_camel
 
 from reactorsync.designs import DESIGNS, Design
 from reactorsync.faults import FAULTS
-from reactorsync.signals import LIMITS, SIGNALS, Limits
+from reactorsync.signals import LIMITS, SIGNALS
 
 router = APIRouter(prefix="/catalogue", tags=["catalogue"])
 
@@ -27,6 +27,17 @@ class DesignOut(_Out):
     rated_electrical_mw: float
 
 
+class LimitsOut(_Out):
+    """What is normal for a signal in one design; a limit that does not apply is null."""
+
+    normal_low: float
+    normal_high: float
+    low_low: float | None
+    low: float | None
+    high: float | None
+    high_high: float | None
+
+
 class SignalOut(_Out):
     """A signal, with what is normal by design."""
 
@@ -37,7 +48,7 @@ class SignalOut(_Out):
     low: float
     high: float
     decimals: int
-    limits: dict[Design, Limits]
+    limits: dict[Design, LimitsOut]
 
 
 class FaultOut(_Out):
@@ -71,7 +82,7 @@ async def signals() -> list[SignalOut]:
             high=signal.high,
             decimals=signal.decimals,
             limits={
-                design: limits[signal.name]
+                design: LimitsOut.model_validate(limits[signal.name])
                 for design, limits in LIMITS.items()
                 if signal.name in limits
             },

@@ -145,8 +145,8 @@ def _refuse_costly(begin: datetime, finish: datetime, interval: timedelta) -> No
         raise ProblemError(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             "window-too-large",
-            f"the window may hold {(finish - begin) // interval} readings, at most {_MOST_ROWS} are "
-            f"read at once: ask for {interval * _MOST_ROWS} or less",
+            f"the window may hold {(finish - begin) // interval} readings, at most {_MOST_ROWS} "
+            f"are read at once: ask for {interval * _MOST_ROWS} or less",
         )
 
 

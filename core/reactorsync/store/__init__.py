@@ -1,4 +1,4 @@
-"""Where resources live: one port, with adapters for Postgres (and, by the same contract, the Kubernetes API)."""
+"""Where resources live: one port, with one contract for every adapter."""
 
 from reactorsync.store.port import (
     AlreadyExists,

@@ -1,0 +1,42 @@
+"""What may not change once it is set. Every store asks here; the CRDs say the same in CEL."""
+
+from __future__ import annotations
+
+from reactorsync.resources import AnomalyScenario, Reactor, Resource
+from reactorsync.store.port import Invalid
+
+DESIGN_IMMUTABLE = "is immutable: delete the reactor and create it anew"
+FROZEN_AFTER_INJECTION = (
+    "is frozen since faults were injected: set another `runToken` to start a new run"
+)
+
+
+def check_update(old: Resource, new: Resource) -> None:
+    """Compare a stored resource with what is to replace it, a resource of the same kind.
+
+    - A reactor's design is immutable: its history would be another plant's.
+    - Once a run of a scenario has injected, stages and targets stay as they are, so that what was
+      injected can be read in the spec. Another ``runToken`` asks for a new run and frees them.
+
+    Raises:
+        Invalid: a rule is broken; names the first field that breaks one.
+    """
+    if isinstance(old, Reactor) and isinstance(new, Reactor):
+        _check_reactor(old, new)
+    elif isinstance(old, AnomalyScenario) and isinstance(new, AnomalyScenario):
+        _check_scenario(old, new)
+
+
+def _check_reactor(old: Reactor, new: Reactor) -> None:
+    if new.spec.design is not old.spec.design:
+        raise Invalid("spec.design", DESIGN_IMMUTABLE)
+
+
+def _check_scenario(old: AnomalyScenario, new: AnomalyScenario) -> None:
+    run = old.status.run
+    if run is None or run.injected_time is None or new.spec.run_token != old.spec.run_token:
+        return
+    if new.spec.stages != old.spec.stages:
+        raise Invalid("spec.stages", FROZEN_AFTER_INJECTION)
+    if new.spec.targets != old.spec.targets:
+        raise Invalid("spec.targets", FROZEN_AFTER_INJECTION)
