@@ -1,16 +1,15 @@
-"""Real servers for every part's tests: one Postgres and one broker a session, databases per test."""
+"""Real servers for every part's tests: one Postgres and one broker a session."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
 
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
-from reactorsync_local.embedded import EmbeddedBroker, EmbeddedPostgres
-from reactorsync_local.supervisor import LogFile, Service, SupervisedProcess, free_port
 from sqlalchemy.engine import make_url
 
+from reactorsync_local.embedded import EmbeddedBroker, EmbeddedPostgres
+from reactorsync_local.supervisor import LogFile, Service, SupervisedProcess, free_port
 from tests.servers import TEST_SETTINGS, FreshBroker, PostgresServer
 
 
@@ -25,7 +24,7 @@ def _running(portal: BlockingPortal, service: Service, log: Path) -> Iterator[No
 
 
 @pytest.fixture(scope="session")
-def portal() -> Iterator[BlockingPortal]:
+def servers_portal() -> Iterator[BlockingPortal]:
     """An event loop in a thread of its own, which supervises the servers of the session."""
     with start_blocking_portal() as portal:
         yield portal
@@ -33,13 +32,13 @@ def portal() -> Iterator[BlockingPortal]:
 
 @pytest.fixture(scope="session")
 def postgres_server(
-    portal: BlockingPortal, tmp_path_factory: pytest.TempPathFactory
+    servers_portal: BlockingPortal, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[PostgresServer]:
     """The session's Postgres server, empty but for the role and the vector extension."""
     folder = tmp_path_factory.mktemp("postgres")
     postgres = EmbeddedPostgres(folder, port=free_port(), settings=TEST_SETTINGS)
-    with _running(portal, postgres.service(), folder / "postgres.log"):
-        yield PostgresServer(postgres=postgres, _numbers=count(1))
+    with _running(servers_portal, postgres.service(), folder / "postgres.log"):
+        yield PostgresServer(postgres)
 
 
 @pytest.fixture(scope="session")
@@ -77,11 +76,13 @@ def empty_database_url(postgres_server: PostgresServer) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def broker(portal: BlockingPortal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Bootstrap address of the session's broker; shared, so a test names its own topics and groups."""
+def broker(
+    servers_portal: BlockingPortal, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """Bootstrap address of the session's broker: shared, so use topics and groups of your own."""
     embedded = EmbeddedBroker(port=free_port())
     log = tmp_path_factory.mktemp("broker") / "broker.log"
-    with _running(portal, embedded.service(), log):
+    with _running(servers_portal, embedded.service(), log):
         yield embedded.bootstrap
 
 

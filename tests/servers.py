@@ -1,15 +1,15 @@
 """The real servers behind the fixtures of `conftest.py`, for annotations in tests."""
 
-import signal
-from dataclasses import dataclass
+from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
 
 import psycopg
 from psycopg import sql
+from sqlalchemy.engine import make_url
+
 from reactorsync_local.embedded import EmbeddedBroker, EmbeddedPostgres
 from reactorsync_local.supervisor import LogFile, SupervisedProcess
-from sqlalchemy.engine import make_url
 
 TEST_SETTINGS = {
     # The operating system survives these tests, so nothing has to be forced to the disk.
@@ -20,12 +20,12 @@ TEST_SETTINGS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
 class PostgresServer:
     """One embedded server; makes and drops databases for tests. URLs are SQLAlchemy's."""
 
-    postgres: EmbeddedPostgres
-    _numbers: "count[int]"
+    def __init__(self, postgres: EmbeddedPostgres) -> None:
+        self.postgres = postgres
+        self._numbers = count(1)
 
     def create_database(self, *, template: str = "template1") -> str:
         """URL of a new database, owned by the role that all parts connect as."""
@@ -35,7 +35,7 @@ class PostgresServer:
             sql.SQL("CREATE DATABASE {name} TEMPLATE {template} STRATEGY {strategy}").format(
                 name=sql.Identifier(name),
                 template=sql.Identifier(template),
-                strategy=sql.Identifier("wal_log"),
+                strategy=sql.Identifier("file_copy"),
             )
         )
         return self.postgres.url(name)
@@ -56,8 +56,8 @@ class PostgresServer:
 class FreshBroker:
     """An embedded broker of one test, which may restart it, kill it or leave it down."""
 
-    def __init__(self, *, port: int, log: Path) -> None:
-        self._broker = EmbeddedBroker(port=port)
+    def __init__(self, *, port: int, log: Path, topics: Mapping[str, int] | None = None) -> None:
+        self._broker = EmbeddedBroker(port=port, topics=topics)
         self._log = LogFile(log)
         self._process: SupervisedProcess | None = None
 
@@ -65,6 +65,11 @@ class FreshBroker:
     def bootstrap(self) -> str:
         """Address for clients; the same after every restart."""
         return self._broker.bootstrap
+
+    @property
+    def topics(self) -> dict[str, int]:
+        """Partitions of the topics made at every start; a test may add to them."""
+        return self._broker.topics
 
     @property
     def cluster_id(self) -> str | None:

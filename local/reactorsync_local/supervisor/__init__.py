@@ -5,7 +5,14 @@ Reading order: `service` (what is kept running), `child` and `launcher` (one pro
 supervisor per state folder, stopping it from elsewhere).
 """
 
-from reactorsync_local.supervisor.child import Account, Child, Command, describe_exit, run_to_end
+from reactorsync_local.supervisor.child import (
+    Account,
+    Child,
+    Command,
+    describe_exit,
+    is_alive,
+    run_to_end,
+)
 from reactorsync_local.supervisor.errors import AlreadyRunning, LocalError, ServiceFailed, Stopping
 from reactorsync_local.supervisor.instance import (
     InstanceLock,
@@ -57,6 +64,7 @@ __all__ = [
     "ensure_free",
     "free_port",
     "holder_of",
+    "is_alive",
     "is_free",
     "last_lines",
     "run_to_end",

@@ -126,7 +126,8 @@ class Child:
             self._kill_group()
 
     def _kill_group(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
+        # The second is how macOS calls a group of which nobody lives.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 
 
@@ -139,6 +140,7 @@ async def run_to_end(command: Command, *, log: LogFile) -> int:
         return await child.wait()
     finally:
         child.kill()
+        await child.wait()
 
 
 def describe_exit(code: int) -> str:
@@ -149,6 +151,14 @@ def describe_exit(code: int) -> str:
         return f"killed by {signal.Signals(-code).name}"
     except ValueError:
         return f"killed by signal {-code}"
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it still runs. A zombie does not; where pid 1 is no init, nobody ever collects it."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _launcher_argv(command: Command, death_signal: signal.Signals) -> list[str]:

@@ -15,6 +15,7 @@ from typing import Self
 import psutil
 from pydantic import BaseModel, ConfigDict, Field
 
+from reactorsync_local.supervisor.child import is_alive
 from reactorsync_local.supervisor.errors import AlreadyRunning, LocalError
 from reactorsync_local.supervisor.process import ProcessStatus
 
@@ -22,6 +23,8 @@ LOCK_NAME = "lock"
 STATE_NAME = "state.json"
 POLL_SECONDS = 0.05
 LOCK_ATTEMPTS = 6
+# Start times are counted from the boot, whose time moves when the clock is set right.
+SAME_START_SECONDS = 1.0
 
 
 class InstanceState(BaseModel):
@@ -156,7 +159,7 @@ async def stop_leftovers(
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.send_signal(status.stop_signal)
     give_up = time.monotonic() + deadline_seconds
-    while any(_runs(process) for process in alive.values()):
+    while any(is_alive(process) for process in alive.values()):
         if time.monotonic() > give_up:
             for process in alive.values():
                 with contextlib.suppress(psutil.NoSuchProcess):
@@ -168,18 +171,10 @@ async def stop_leftovers(
 def _same_process(status: ProcessStatus) -> psutil.Process | None:
     try:
         process = psutil.Process(status.pid)
-        same = abs(process.create_time() - status.created_at) < 0.01
-        return process if same and _runs(process) else None
+        same = abs(process.create_time() - status.created_at) < SAME_START_SECONDS
+        return process if same and is_alive(process) else None
     except psutil.NoSuchProcess:
         return None
-
-
-def _runs(process: psutil.Process) -> bool:
-    """A zombie does not: nobody may ever collect it where pid 1 is not an init."""
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def _locked_soon(descriptor: int) -> bool:

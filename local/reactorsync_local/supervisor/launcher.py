@@ -86,7 +86,7 @@ def _become(uid: int, gid: int, *, keep_file_access: bool) -> None:
     """Give up root for `uid`; `keep_file_access` keeps the one right to pass folders closed to
     others.
 
-    The program then still reaches its files below, say, a `/root` of mode 0700, and no folder's
+    The program then still reaches its files below, say, a home of mode 0700, and no folder's
     mode has to be opened for that. Done with an ambient capability (capabilities(7)), which
     survives `exec`.
     """

@@ -3,6 +3,7 @@
 import errno
 import random
 import socket
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import psutil
@@ -74,12 +75,10 @@ def holder_of(port: int) -> PortHolder | None:
     return None
 
 
-def free_port(*, host: str = LOOPBACK) -> int:
-    """A free port of `PICKED_PORTS`. It stays free only as long as nobody else takes it: use it at
-    once.
-    """
+def free_port(*, host: str = LOOPBACK, avoid: Collection[int] = ()) -> int:
+    """A free port of `PICKED_PORTS`, none of `avoid`. Use it at once: nothing keeps it free."""
     for port in random.sample(PICKED_PORTS, 200):
-        if is_free(port, host=host):
+        if port not in avoid and is_free(port, host=host):
             return port
     raise LocalError(
         f"no free port between {PICKED_PORTS.start} and {PICKED_PORTS.stop - 1}",

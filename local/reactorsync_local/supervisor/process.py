@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -21,7 +20,8 @@ from reactorsync_local.supervisor.service import (
 
 _log = logging.getLogger(__name__)
 
-READY_POLL_SECONDS = 0.05
+READY_POLL_SECONDS = 0.02
+QUESTION_GRACE_SECONDS = 1.0
 SHOWN_LOG_LINES = 8
 
 
@@ -88,8 +88,8 @@ class SupervisedProcess:
     async def start(self) -> None:
         """Start and wait until ready.
 
-        Raises `ServiceFailed`, or the `LocalError` of `prepare` and `command`; the process is
-        stopped then, as it is when the wait is cancelled.
+        Raises `ServiceFailed`, or the `LocalError` of `prepare`, `command` or `ready`; the process
+        is stopped then, as it is when the wait is cancelled.
         """
         if self._task is not None:
             raise RuntimeError(f"{self.service.name} is started already")
@@ -155,11 +155,16 @@ class SupervisedProcess:
         try:
             child = await self._spawn()
             ready = await self._becomes_ready(child)
-        except LocalError as error:
+        except (LocalError, OSError) as error:
             if self._child is not None:
                 await self._stop_child(self._child, None)
-            self.last_exit = error.problem
-            return 0.0, error
+            failure = (
+                error
+                if isinstance(error, LocalError)
+                else self._failure(f"could not be started: {error}")
+            )
+            self.last_exit = failure.problem
+            return 0.0, failure
         if ready:
             self._enter(ProcessState.READY)
             if not first_ready.done():
@@ -190,8 +195,9 @@ class SupervisedProcess:
         """Whether the child says it is ready in time; False also when it ends before."""
         if self.service.ready is None:
             return True
+        enough = asyncio.Event()
         ending = asyncio.create_task(child.wait())
-        asking = asyncio.create_task(_until_true(self.service.ready))
+        asking = asyncio.create_task(_until_true(self.service.ready, enough))
         try:
             await asyncio.wait(
                 {ending, asking},
@@ -200,7 +206,9 @@ class SupervisedProcess:
             )
             return asking.done() and asking.result() and child.poll() is None
         finally:
-            await _cancelled(ending, asking)
+            enough.set()
+            ending.cancel()
+            await _ended(asking)
 
     async def _stop_child(self, child: Child, deadline_seconds: float | None) -> None:
         seconds = self.service.stop_seconds if deadline_seconds is None else deadline_seconds
@@ -242,14 +250,24 @@ class SupervisedProcess:
             )
 
 
-async def _until_true(ready: Callable[[], Awaitable[bool]]) -> bool:
-    while not await ready():
+async def _until_true(ready: Callable[[], Awaitable[bool]], enough: asyncio.Event) -> bool:
+    """Ask until the answer is True, or until `enough` is set: False then."""
+    while not enough.is_set():
+        if await ready():
+            return True
         await asyncio.sleep(READY_POLL_SECONDS)
-    return True
+    return False
 
 
-async def _cancelled(*tasks: asyncio.Task[Any]) -> None:
-    """Cancel tasks and wait until they are over; their results and errors no longer matter."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+async def _ended(question: asyncio.Task[bool]) -> None:
+    """Let a question come to its end, and cancel it only if it takes long.
+
+    A client library that is cancelled while it connects leaves its connection open, or swallows the
+    cancellation, for which reason it may have to be repeated.
+    """
+    await asyncio.wait({question}, timeout=QUESTION_GRACE_SECONDS)
+    while not question.done():
+        question.cancel()
+        await asyncio.wait({question}, timeout=QUESTION_GRACE_SECONDS)
+    if not question.cancelled():
+        question.exception()  # seen, as far as asyncio is concerned: the answer no longer matters

@@ -14,11 +14,11 @@ class Service:
     """A process the supervisor keeps running.
 
     `prepare` runs before each start and `command` is evaluated for each start, so that a restart
-    may differ from the start before it (a new cluster id). `ready` is asked every 50 ms until it
+    may differ from the start before it (a new cluster id). `ready` is asked every 20 ms until it
     says True, which must be within `ready_seconds`; `start_attempts` bounds the starts before the
-    first time it is. To stop, the process gets `stop_signal`, then SIGKILL after `stop_seconds`;
-    higher stages stop before lower ones, services of one stage together. `death_signal` is the
-    kernel's, if the supervisor itself is killed.
+    first time it is. Without it a process counts as ready once it runs. To stop, the process gets
+    `stop_signal`, then SIGKILL after `stop_seconds`; higher stages stop before lower ones, services
+    of one stage together. `death_signal` is the kernel's, if the supervisor itself is killed.
     """
 
     name: str

@@ -107,7 +107,7 @@ class Supervisor:
         remembered = self._state.ports.get(name)
         if remembered is not None and is_free(remembered):
             return remembered
-        port = free_port()
+        port = free_port(avoid=self._state.ports.values())
         self._update(ports={**self._state.ports, name: port})
         return port
 

@@ -1,14 +1,15 @@
 """One child process: what it inherits, how it ends, that it never outlives its parent."""
 
+import asyncio
 import os
 import pwd
 import signal
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from reactorsync_local.supervisor import (
     Account,
     Child,
@@ -17,10 +18,19 @@ from reactorsync_local.supervisor import (
     describe_exit,
     run_to_end,
 )
-
-from tests.local.supervisor.programs import IGNORE_SIGTERM, SLEEP, python, runs, says, until
+from tests.local.supervisor.programs import (
+    IGNORE_SIGTERM,
+    SLEEP,
+    elsewhere,
+    first_line,
+    python,
+    runs,
+    says,
+    until,
+)
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="changing the account needs root")
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux alone has this")
 
 
 @pytest.fixture
@@ -30,7 +40,9 @@ def log(tmp_path: Path) -> LogFile:
 
 
 async def test_output_environment_and_folder(log: LogFile, tmp_path: Path) -> None:
-    source = "import os, sys; print(os.environ['FLEET'], os.getcwd()); print('bad', file=sys.stderr)"
+    source = (
+        "import os, sys; print(os.environ['FLEET'], os.getcwd()); print('bad', file=sys.stderr)"
+    )
     command = replace(python(source), env={"FLEET": "alpha"}, cwd=tmp_path)
 
     assert await run_to_end(command, log=log) == 0
@@ -58,13 +70,23 @@ async def test_a_program_that_does_not_exist_ends_with_127_and_says_so(log: LogF
     ]
 
 
-async def test_signals_are_as_in_a_shell(log: LogFile) -> None:
-    source = "import signal, sys; sys.exit(signal.getsignal(signal.SIGINT) is None)"
-    ignored = "print(open('/proc/self/status').read())"
-    assert await run_to_end(python(source), log=log) == 0
-    if sys.platform == "linux":
-        await run_to_end(Command(argv=("/bin/sh", "-c", "grep SigIgn /proc/$$/status")), log=log)
-        assert int(log.last_lines(1)[0].split()[1], 16) == 0, ignored
+async def test_a_cancelled_command_is_killed(log: LogFile) -> None:
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(
+            run_to_end(python(f"import os; print(os.getpid()); {SLEEP}"), log=log), 0.5
+        )
+
+    assert not runs(int(log.last_lines(2)[0]))
+
+
+@on_linux
+async def test_no_signal_stays_ignored(log: LogFile) -> None:
+    # Python ignores SIGPIPE for itself; a program started by it would go on writing into nothing.
+    command = Command(argv=("grep", "SigIgn", "/proc/self/status"))
+
+    assert await run_to_end(command, log=log) == 0
+
+    assert int(log.last_lines(1)[0].split()[1], 16) == 0
 
 
 async def test_a_child_that_ignores_the_stop_signal_is_killed_at_the_deadline(log: LogFile) -> None:
@@ -89,7 +111,7 @@ async def test_what_a_child_started_ends_with_it(log: LogFile) -> None:
     await until(lambda: not runs(inner))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a parent death signal")
+@on_linux
 async def test_a_child_dies_with_its_parent_even_by_kill_9(log: LogFile) -> None:
     source = (
         "import sys, time; from pathlib import Path\n"
@@ -98,11 +120,8 @@ async def test_a_child_dies_with_its_parent_even_by_kill_9(log: LogFile) -> None
         "log=LogFile(Path(sys.argv[2])))\n"
         "print(child.pid, flush=True); time.sleep(600)\n"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", source, IGNORE_SIGTERM, str(log.path)], stdout=subprocess.PIPE
-    ) as parent:
-        assert parent.stdout is not None
-        pid = int(parent.stdout.readline())
+    with elsewhere(source, IGNORE_SIGTERM, log.path) as parent:
+        pid = int(first_line(parent))
         await until(lambda: says(log.path, "up"))
         assert runs(pid)
 
@@ -130,22 +149,17 @@ async def test_another_account_passes_closed_folders_only_when_told_to(
 
 
 @as_root
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a parent death signal")
+@on_linux
 async def test_the_death_signal_survives_the_change_of_account(log: LogFile) -> None:
     nobody = pwd.getpwnam("nobody")
-    source = (
+    # With file access, for the interpreter itself may lie in a folder closed to this account.
+    account = Account(uid=nobody.pw_uid, gid=nobody.pw_gid, keep_file_access=True)
+    get_death_signal = (
         "import ctypes; number = ctypes.c_int()\n"
         "ctypes.CDLL(None).prctl(2, ctypes.byref(number), 0, 0, 0); print(number.value)\n"
     )
-    for keep_file_access in (False, True):
-        account = Account(
-            uid=nobody.pw_uid, gid=nobody.pw_gid, keep_file_access=keep_file_access
-        )
-        command = replace(python(source), account=account, cwd=Path("/"))
-        # The interpreter itself may lie in a folder closed to this account.
-        if not keep_file_access and not os.access("/usr/bin/python3", os.X_OK):
-            continue
-        if not keep_file_access:
-            command = replace(command, argv=("/usr/bin/python3", *command.argv[1:]))
-        assert await run_to_end(command, log=log) == 0
-        assert log.last_lines(1) == [str(int(signal.SIGKILL))]
+    command = replace(python(get_death_signal), account=account, cwd=Path("/"))
+
+    assert await run_to_end(command, log=log) == 0
+
+    assert log.last_lines(1) == [str(int(signal.SIGKILL))]

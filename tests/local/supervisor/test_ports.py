@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import psutil
 import pytest
+
 from reactorsync_local.supervisor import (
     PortHolder,
     PortTaken,
@@ -48,7 +49,7 @@ def test_the_holder_is_the_listener(taken_port: int) -> None:
 
 
 def test_a_server_on_all_addresses_takes_the_loopback_port_too() -> None:
-    with socket.create_server(("0.0.0.0", free_port())) as server:  # noqa: S104 the very case
+    with socket.create_server(("0.0.0.0", free_port())) as server:
         assert not is_free(server.getsockname()[1])
 
 
