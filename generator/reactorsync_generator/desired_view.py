@@ -90,7 +90,8 @@ class DesiredView:
         before, after = self._known, self._reading
         self._known, self._reading = after, None
         changes = (
-            _change(key, before.get(key), after.get(key)) for key in dict.fromkeys([*before, *after])
+            _change(key, before.get(key), after.get(key))
+            for key in dict.fromkeys([*before, *after])
         )
         return [change for change in changes if change is not None]
 

@@ -1,1 +1,1 @@
-"""Reconciliation of reactors and scenarios: pure decisions, thin edges."""
+"""The operator: makes what happens agree with what the resources ask for."""

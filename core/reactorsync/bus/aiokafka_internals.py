@@ -8,13 +8,15 @@ upgrade that changes the inside is noticed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from contextlib import suppress
+import logging
+from collections.abc import Coroutine, Iterable
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.client import AIOKafkaClient
 from aiokafka.cluster import ClusterMetadata
 from aiokafka.errors import ProducerClosed
+
+log = logging.getLogger(__name__)
 
 
 def watch_all_topics(consumer: AIOKafkaConsumer) -> None:
@@ -40,6 +42,20 @@ def last_fetch_ms(consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartitio
     return max((state.timestamp or 0 for state in states if state is not None), default=0)
 
 
+def known_positions(consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
+    """Return the offset of the next record of each assigned partition, as far as it is known."""
+    subscription = consumer._subscription.subscription  # noqa: SLF001
+    if subscription is None or subscription.assignment is None:
+        return {}
+    states = {
+        partition: subscription.assignment.state_value(partition)
+        for partition in subscription.assignment.tps
+    }
+    return {
+        partition: state.position for partition, state in states.items() if state.has_valid_position
+    }
+
+
 def consumer_is_dead(consumer: AIOKafkaConsumer) -> bool:
     """Return whether a background task of ``consumer`` has ended, so that it never will recover."""
     coordination = getattr(consumer._coordinator, "_coordination_task", None)  # noqa: SLF001
@@ -53,21 +69,40 @@ def producer_is_dead(producer: AIOKafkaProducer) -> bool:
     return any(map(_has_ended, (producer._sender.sender_task, _metadata_task(producer.client))))  # noqa: SLF001
 
 
-async def abandon_consumer(consumer: AIOKafkaConsumer) -> None:
-    """End the tasks of a consumer whose orderly stop did not come to an end."""
-    coordinator = consumer._coordinator  # noqa: SLF001
+async def close_consumer(consumer: AIOKafkaConsumer, *, timeout_seconds: float) -> None:
+    """Stop ``consumer`` in order, or end its tasks when that takes too long or fails."""
+    if await _ends(consumer.stop(), timeout_seconds):
+        return
+    coordinator, fetcher = consumer._coordinator, consumer._fetcher  # noqa: SLF001
     names = ("_coordination_task", "_heartbeat_task", "_commit_refresh_task")
-    await _cancel(*(getattr(coordinator, name, None) for name in names))
-    if consumer._fetcher is not None:  # noqa: SLF001
-        await consumer._fetcher.close()  # noqa: SLF001
+    tasks = [getattr(coordinator, name, None) for name in names]
+    if fetcher is not None:
+        tasks += [fetcher.error_future, *fetcher._pending_tasks]  # noqa: SLF001
+    await _cancel(*tasks)
     await consumer._client.close()  # noqa: SLF001
 
 
-async def abandon_producer(producer: AIOKafkaProducer) -> None:
-    """End the tasks of a producer whose orderly stop did not come to an end."""
+async def close_producer(producer: AIOKafkaProducer, *, timeout_seconds: float) -> None:
+    """Send what ``producer`` holds and stop it, or drop it when that takes too long or fails."""
+    if await _ends(producer.stop(), timeout_seconds):
+        return
     producer._message_accumulator.fail_all(ProducerClosed())  # noqa: SLF001
     await _cancel(producer._sender.sender_task)  # noqa: SLF001
     await producer.client.close()
+
+
+async def _ends(stop: Coroutine[None, None, None], timeout_seconds: float) -> bool:
+    """Return whether ``stop`` comes to a good end in time.
+
+    In a task of its own: aiokafka lets the cancellation of its inner tasks through to the caller.
+    """
+    task = asyncio.create_task(stop)
+    await asyncio.wait([task], timeout=timeout_seconds)
+    if task.done() and not task.cancelled() and task.exception() is None:
+        return True
+    log.warning("aiokafka did not stop in order within %g s; ending its tasks", timeout_seconds)
+    await _cancel(task)
+    return False
 
 
 def _metadata_task(client: AIOKafkaClient) -> asyncio.Task[None] | None:
@@ -75,13 +110,12 @@ def _metadata_task(client: AIOKafkaClient) -> asyncio.Task[None] | None:
     return task
 
 
-def _has_ended(task: asyncio.Future[object] | None) -> bool:
+def _has_ended(task: asyncio.Task[None] | None) -> bool:
     return task is not None and task.done()
 
 
-async def _cancel(*tasks: asyncio.Task[object] | None) -> None:
-    for task in tasks:
-        if task is not None:
-            task.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await task
+async def _cancel(*tasks: asyncio.Task[None] | None) -> None:
+    running = [task for task in tasks if task is not None]
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)

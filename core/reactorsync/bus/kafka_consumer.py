@@ -15,16 +15,17 @@ import re
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.structs import ConsumerRecord
 
 from reactorsync.bus.aiokafka_internals import (
-    abandon_consumer,
+    close_consumer,
     consumer_is_dead,
     fresh_metadata,
+    known_positions,
     last_fetch_ms,
     watch_all_topics,
 )
@@ -40,14 +41,15 @@ from reactorsync.wire.topics import MAX_RECORD_BYTES
 log = logging.getLogger(__name__)
 
 _FETCH_WAIT_MS: Final = 200
-"""The embedded broker needs at least its own listing time, some tens of ms, to find anything."""
+"""The embedded broker finds nothing in less than the time it lists a partition: tens of ms."""
 
 _FETCH_BYTES: Final = 2 * MAX_RECORD_BYTES
+
 _SILENCE_SECONDS: Final = 5.0
 """Without an answer to a fetch for so long, the broker is asked whether it is there at all."""
 
 _STUCK_SECONDS: Final = 15.0
-"""A consumer that gets nothing for so long, from a broker that answers, is replaced."""
+"""A consumer that gets no answer for so long, from a broker that is there, is replaced."""
 
 _STOP_SECONDS: Final = 5.0
 
@@ -61,21 +63,21 @@ class _Subscription:
 
 @dataclass(slots=True)
 class _Silence:
-    """How long nothing has been heard of the broker, or of the partitions, in monotonic seconds."""
+    """Since when (monotonic) nothing was heard of the broker, and no fetch was answered."""
 
     heard: float = field(default_factory=time.monotonic)
-    moved: float = field(default_factory=time.monotonic)
+    fetched: float = field(default_factory=time.monotonic)
     newest_fetch_ms: int = 0
 
     def note_fetch(self, fetch_ms: int) -> None:
-        """A fetch was answered at ``fetch_ms`` (0 for none)."""
-        if fetch_ms > self.newest_fetch_ms:
+        """Note that the newest answer to a fetch came at ``fetch_ms``."""
+        if fetch_ms != self.newest_fetch_ms:
             self.newest_fetch_ms = fetch_ms
-            self.heard = self.moved = time.monotonic()
+            self.heard = self.fetched = time.monotonic()
 
 
 class KafkaConsumer:
-    """A consumer of one group, or of partitions it names itself."""
+    """A member of a group, or a reader of partitions it names itself. For one task at a time."""
 
     def __init__(
         self, *, bootstrap: str, client_id: str, group: str | None, session_timeout_ms: int
@@ -85,26 +87,28 @@ class KafkaConsumer:
         self._group = group
         self._session_timeout_ms = session_timeout_ms
         self._client: AIOKafkaConsumer | None = None
+        self._started = False
         self._subscription: _Subscription | None = None
+        self._joined = False
         self._owned: frozenset[Partition] = frozenset()
         self._paused: set[Partition] = set()
+        self._resume_at: dict[Partition, int] = {}
         self._settled = True
         self._settling: asyncio.Task[None] | None = None
+        self._losing = asyncio.Lock()
         self._failure: Exception | None = None
         self._silence = _Silence()
 
     async def start(self) -> None:
         """Connect. Raises :class:`BrokerUnavailable`; it may then be called again."""
         if self._client is None:
-            self._client = await self._connected()
+            await self._connect()
+        self._started = True
 
     async def stop(self) -> None:
         """Give the partitions back (``on_revoked`` is awaited), leave the group and disconnect."""
-        client, self._client = self._client, None
-        if client is None:
-            return
-        await self._lose()
-        await _close(client)
+        self._started = False
+        await self._disconnect()
 
     def subscribe(
         self,
@@ -114,7 +118,11 @@ class KafkaConsumer:
         on_assigned: RebalanceCallback,
         on_revoked: RebalanceCallback,
     ) -> None:
-        """Join the group; see :meth:`Consumer.subscribe`. Before or after :meth:`start`."""
+        """Join the group, now or at :meth:`start`; see :meth:`Consumer.subscribe`.
+
+        When ``on_assigned`` raises, so does :meth:`poll`; the next poll calls it again. A rebalance
+        cancels an ``on_assigned`` that still runs, then awaits ``on_revoked``.
+        """
         if self._group is None:
             raise ValueError("a consumer without a group cannot subscribe")
         if (pattern is None) == (not topics):
@@ -123,58 +131,67 @@ class KafkaConsumer:
             pattern = re.compile(f"^({'|'.join(map(re.escape, topics))})$")
         self._subscription = _Subscription(pattern, on_assigned, on_revoked)
         if self._client is not None:
-            self._apply_subscription(self._client)
+            self._join(self._client, self._subscription)
 
     def assign(self, partitions: Collection[Partition]) -> None:
-        """Read exactly these partitions from their start, before or after :meth:`start`."""
+        """Read exactly these partitions, from their start unless :meth:`seek` says otherwise."""
         self._owned = frozenset(partitions)
         self._paused.clear()
+        self._resume_at.clear()
         if self._client is not None:
-            self._apply_assignment(self._client)
+            self._take(self._client)
 
     async def partitions_of(self, topic: str) -> set[Partition]:
         """Return the partitions of ``topic``, empty while it does not exist."""
         with broker_errors(f"cannot ask for the partitions of {topic}"):
-            metadata = await fresh_metadata(self._running())
+            metadata = await fresh_metadata(self._connected())
         return {Partition(topic, number) for number in metadata.partitions_for_topic(topic) or ()}
 
     async def poll(self, *, timeout_seconds: float, max_records: int | None = None) -> list[Record]:
         """Return what has arrived; see :meth:`Consumer.poll`.
 
         Raises:
-            BrokerUnavailable: the broker has not answered for some seconds; polling on is right,
+            BrokerUnavailable: the broker has not answered for some seconds. Polling on is right:
                 the consumer recovers by itself.
-            Exception: whatever a rebalance callback raised, once.
+            Exception: what a rebalance callback raised, once.
         """
-        client = self._running()
+        client = await self._living()
         self._raise_failure()
-        if consumer_is_dead(client):
-            client = await self._replace("a task of it has ended")
+        self._settle_again()
         batches: Mapping[TopicPartition, Sequence[ConsumerRecord]] = {}
-        with broker_errors(f"cannot read from {self._bootstrap}"):
-            # During a rebalance getmany waits for the assignment, however long that takes.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(timeout_seconds + 0.05):
-                    batches = await client.getmany(
-                        timeout_ms=int(timeout_seconds * 1000), max_records=max_records
-                    )
+        with (
+            broker_errors(f"cannot read from {self._bootstrap}"),
+            contextlib.suppress(TimeoutError),
+        ):
+            # The bound is for rebalances: getmany waits for their end, however long that takes.
+            async with asyncio.timeout(timeout_seconds + 0.05):
+                batches = await client.getmany(
+                    timeout_ms=int(timeout_seconds * 1000), max_records=max_records
+                )
         self._raise_failure()
-        records = [_record(found) for batch in batches.values() for found in batch]
+        records = [_ours(found) for batch in batches.values() for found in batch]
+        if not self._settled:
+            return []
         records = [record for record in records if record.partition in self._owned]
         if not records:
             await self._check_silence(client)
         return records
 
     def seek(self, partition: Partition, offset: int) -> None:
-        """Read on from ``offset``; -1 seeks to the start.
+        """Read on from ``offset``; -1 seeks to the start of the partition.
 
-        Nothing happens for a partition that has gone elsewhere. An offset beyond the end of the
-        partition is not noticed by every broker: the embedded one waits until the partition has
-        grown past it. So offsets must be kept together with :meth:`Bus.cluster_id`.
+        Nothing happens for a partition that has gone elsewhere. An offset beyond the end is not
+        noticed by every broker: the embedded one waits until the partition has grown past it. So
+        keep offsets together with :meth:`Bus.cluster_id`, and compare with :meth:`high_watermark`.
         """
-        if partition in self._owned:
-            # Below the first offset the reset policy takes over, which is "earliest".
-            self._running().seek(_theirs(partition), max(offset, 0))
+        if partition not in self._owned:
+            return
+        # Below the first offset the reset policy ("earliest") takes over.
+        offset = max(offset, 0)
+        if self._subscription is None:
+            self._resume_at[partition] = offset
+        for client, chosen in self._assigned({partition}):
+            client.seek(_theirs(chosen), offset)
 
     async def position(self, partition: Partition) -> int:
         """Return the offset of the next record to be read.
@@ -187,28 +204,27 @@ class KafkaConsumer:
             raise LookupError(f"{partition} is not assigned")
         with broker_errors(f"cannot tell the position in {partition.topic}"):
             async with asyncio.timeout(REQUEST_TIMEOUT_MS / 1000):
-                return int(await self._running().position(_theirs(partition)))
+                return int(await self._connected().position(_theirs(partition)))
 
     def high_watermark(self, partition: Partition) -> int | None:
         """Return the end of the partition as the last fetch saw it, ``None`` before the first."""
-        client = self._client
-        if client is None or _theirs(partition) not in client.assignment():
-            return None
-        end: int | None = client.highwater(_theirs(partition))
-        return end
+        ends: list[int | None] = [
+            client.highwater(_theirs(chosen)) for client, chosen in self._assigned({partition})
+        ]
+        return ends[0] if ends else None
 
     def pause(self, partitions: Collection[Partition]) -> None:
         """Stop fetching those of ``partitions`` that are assigned."""
-        chosen = self._owned.intersection(partitions)
-        self._paused |= chosen
-        self._running().pause(*map(_theirs, chosen))
+        self._paused |= self._owned.intersection(partitions)
+        for client, chosen in self._assigned(partitions):
+            client.pause(_theirs(chosen))
 
     def resume(self, partitions: Collection[Partition]) -> None:
         """Fetch those of ``partitions`` that are assigned."""
-        chosen = self._owned.intersection(partitions)
-        self._paused -= chosen
+        self._paused -= set(partitions)
         if self._settled:
-            self._running().resume(*map(_theirs, chosen))
+            for client, chosen in self._assigned(partitions):
+                client.resume(_theirs(chosen))
 
     async def commit(self, offsets: Mapping[Partition, int]) -> None:
         """Tell the group how far this member is; partitions that have gone are left out."""
@@ -216,21 +232,31 @@ class KafkaConsumer:
         if known:
             with broker_errors("cannot commit"):
                 async with asyncio.timeout(REQUEST_TIMEOUT_MS / 1000):
-                    await self._running().commit(known)
+                    await self._connected().commit(known)
 
-    def _running(self) -> AIOKafkaConsumer:
+    def _connected(self) -> AIOKafkaConsumer:
         if self._client is None:
-            raise BrokerUnavailable("the consumer is not connected")
+            raise BrokerUnavailable(f"not connected to {self._bootstrap}")
         return self._client
+
+    def _assigned(
+        self, partitions: Iterable[Partition]
+    ) -> list[tuple[AIOKafkaConsumer, Partition]]:
+        """Return those of ``partitions`` that aiokafka holds, each with the client."""
+        client = self._client
+        if client is None:
+            return []
+        held = client.assignment()
+        return [(client, partition) for partition in partitions if _theirs(partition) in held]
 
     def _raise_failure(self) -> None:
         failure, self._failure = self._failure, None
         if failure is not None:
             raise failure
 
-    # --- Connecting ---------------------------------------------------------------------------
+    # Connecting, and connecting anew
 
-    async def _connected(self) -> AIOKafkaConsumer:
+    async def _connect(self) -> AIOKafkaConsumer:
         session = self._session_timeout_ms
         client = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap,
@@ -238,9 +264,9 @@ class KafkaConsumer:
             group_id=self._group,
             session_timeout_ms=session,
             heartbeat_interval_ms=max(400, min(session // 6, 3000)),
-            # The broker holds a join back until all members have come, at most for a session.
+            # The broker answers a join when all members have come, at most a session later.
             request_timeout_ms=max(REQUEST_TIMEOUT_MS, 2 * session),
-            # A class of its own, because the assignor keeps what it remembers in its class.
+            # A class of its own, because this assignor keeps its memory in the class.
             partition_assignment_strategy=(type("Sticky", (StickyPartitionAssignor,), {}),),
             auto_offset_reset="earliest",
             enable_auto_commit=False,
@@ -253,34 +279,142 @@ class KafkaConsumer:
         try:
             with broker_errors(f"cannot connect to {self._bootstrap}"):
                 await client.start()
-            self._silence = _Silence()
-            if self._subscription is not None:
-                self._apply_subscription(client)
-            elif self._owned:
-                self._apply_assignment(client)
         except BaseException:
-            await _close(client)
+            await close_consumer(client, timeout_seconds=_STOP_SECONDS)
             raise
+        self._client = client
+        self._silence = _Silence()
+        if self._subscription is not None:
+            self._join(client, self._subscription)
+        elif self._owned:
+            self._take(client)
         return client
 
-    def _apply_subscription(self, client: AIOKafkaConsumer) -> None:
-        assert self._subscription is not None  # noqa: S101 - the callers have checked
+    def _join(self, client: AIOKafkaConsumer, subscription: _Subscription) -> None:
         # By a pattern even for fixed topics: aiokafka then asks for no topic by name.
-        client.subscribe(pattern=self._subscription.pattern, listener=_Listener(self))
+        client.subscribe(pattern=subscription.pattern, listener=_Listener(self, client))
 
-    def _apply_assignment(self, client: AIOKafkaConsumer) -> None:
+    def _take(self, client: AIOKafkaConsumer) -> None:
         client.assign([_theirs(partition) for partition in self._owned])
         watch_all_topics(client)
+        for partition, offset in self._resume_at.items():
+            client.seek(_theirs(partition), offset)
+        client.pause(*map(_theirs, self._paused))
 
-    async def _replace(self, reason: str) -> AIOKafkaConsumer:
-        """Connect anew; positions of named partitions are kept. Raises BrokerUnavailable."""
-        log.warning("consumer %s is replaced: %s", self._client_id, reason)
-        old = self._running()
-        positions = {} if self._subscription else _positions(old, self._owned)
-        if self._subscription is not None:
-            await self._lose()
-        await _close(old)
-        ...
-        return old
+    async def _disconnect(self) -> None:
+        client = self._client
+        if client is None:
+            return
+        if self._subscription is None:
+            self._resume_at |= {
+                _partition(theirs): offset for theirs, offset in known_positions(client).items()
+            }
+        await self.lose()
+        self._client = None
+        await close_consumer(client, timeout_seconds=_STOP_SECONDS)
 
-    # --- Rebalancing --------------------------------------------------------------------------
+    async def _living(self) -> AIOKafkaConsumer:
+        """Return the client, after connecting anew if it is dead."""
+        if not self._started:
+            raise BrokerUnavailable("the consumer is not started")
+        if self._client is not None and consumer_is_dead(self._client):
+            log.warning("consumer %s has stopped by itself; connecting anew", self._client_id)
+            await self._disconnect()
+        return self._client or await self._connect()
+
+    async def _check_silence(self, client: AIOKafkaConsumer) -> None:
+        """Raise when the broker is silent, connect anew when only this client hears nothing."""
+        waiting = self._owned - self._paused
+        silence = self._silence
+        silence.note_fetch(last_fetch_ms(client, map(_theirs, waiting)))
+        now = time.monotonic()
+        if not waiting and (self._joined or self._subscription is None):
+            silence.fetched = now
+        if now - silence.heard < _SILENCE_SECONDS:
+            return
+        with broker_errors(f"{self._bootstrap} does not answer"):
+            async with asyncio.timeout(REQUEST_TIMEOUT_MS / 1000):
+                await fresh_metadata(client)
+        silence.heard = now
+        if now - silence.fetched > max(_STUCK_SECONDS, 6 * self._session_timeout_ms / 1000):
+            log.warning("consumer %s hears nothing; connecting anew", self._client_id)
+            await self._disconnect()
+
+    # Rebalancing
+
+    def gain(self, client: AIOKafkaConsumer, partitions: Iterable[TopicPartition]) -> None:
+        """Take over what the group has assigned; hold it back until ``on_assigned`` is done."""
+        if client is not self._client:
+            return
+        self._joined = True
+        self._owned = frozenset(map(_partition, partitions))
+        self._settled = False
+        for holder, partition in self._assigned(self._owned):
+            holder.pause(_theirs(partition))
+        self._settling = asyncio.create_task(self._settle())
+
+    async def lose(self) -> None:
+        """Give everything back: end a running ``on_assigned``, await ``on_revoked``."""
+        if self._subscription is None:
+            return
+        async with self._losing:
+            self._joined = False
+            if self._settling is not None:
+                self._settling.cancel()
+                await asyncio.wait([self._settling])
+                self._settling = None
+            self._settled = False
+            if self._owned:
+                try:
+                    await self._subscription.on_revoked(sorted(self._owned))
+                except Exception as error:  # noqa: BLE001 - the next poll raises it
+                    self._failure = error
+            self._owned = frozenset()
+            self._paused.clear()
+            self._settled = True
+
+    async def _settle(self) -> None:
+        assert self._subscription is not None  # noqa: S101 - only groups come here
+        try:
+            await self._subscription.on_assigned(sorted(self._owned))
+        except Exception as error:  # noqa: BLE001 - the next poll raises it
+            self._failure = error
+            return
+        self._settled = True
+        for client, partition in self._assigned(self._owned - self._paused):
+            client.resume(_theirs(partition))
+
+    def _settle_again(self) -> None:
+        if not self._settled and self._settling is not None and self._settling.done():
+            self._settling = asyncio.create_task(self._settle())
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships no types
+    def __init__(self, consumer: KafkaConsumer, client: AIOKafkaConsumer) -> None:
+        self._consumer = consumer
+        self._client = client
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        await self._consumer.lose()
+
+    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        self._consumer.gain(self._client, assigned)
+
+
+def _theirs(partition: Partition) -> TopicPartition:
+    return TopicPartition(partition.topic, partition.number)
+
+
+def _partition(partition: TopicPartition) -> Partition:
+    return Partition(partition.topic, partition.partition)
+
+
+def _ours(record: ConsumerRecord) -> Record:
+    return Record(
+        partition=Partition(record.topic, record.partition),
+        offset=record.offset,
+        key=record.key,
+        value=record.value,
+        headers=record.headers,
+        timestamp_ms=record.timestamp,
+    )

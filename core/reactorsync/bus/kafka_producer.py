@@ -9,7 +9,7 @@ from typing import Final
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError
 
-from reactorsync.bus.aiokafka_internals import abandon_producer, producer_is_dead
+from reactorsync.bus.aiokafka_internals import close_producer, producer_is_dead
 from reactorsync.bus.kafka_errors import (
     METADATA_MAX_AGE_MS,
     REQUEST_TIMEOUT_MS,
@@ -34,9 +34,9 @@ _ENVELOPE_BYTES: Final = 1 << 16
 class KafkaProducer:
     """Sends records with ``acks=all``.
 
-    It is not idempotent: aiokafka then never gives a batch up, and the embedded broker refuses the
-    version of the request that it sends. A repeated request may therefore write a batch twice, never
-    in another order; readers tell by ``ce_id`` or by the tick.
+    It is not idempotent: aiokafka would then never give a batch up, and the embedded broker refuses
+    the version of the request that it sends. So a repeated request may write a batch twice, though
+    never in another order; readers tell by ``ce_id`` or by the tick.
     """
 
     def __init__(self, *, bootstrap: str, client_id: str) -> None:
@@ -56,7 +56,7 @@ class KafkaProducer:
         async with self._lock:
             client, self._client = self._client, None
             if client is not None:
-                await _close(client)
+                await close_producer(client, timeout_seconds=_STOP_SECONDS)
 
     async def send(
         self,
@@ -108,7 +108,7 @@ class KafkaProducer:
                 raise BrokerUnavailable("the producer is not started")
             if producer_is_dead(client):
                 log.warning("producer %s has stopped by itself; connecting anew", self._client_id)
-                await _close(client)
+                await close_producer(client, timeout_seconds=_STOP_SECONDS)
                 self._client = client = await self._connected()
             return client
 
@@ -129,7 +129,7 @@ class KafkaProducer:
             with broker_errors(f"cannot connect to {self._bootstrap}"):
                 await client.start()
         except BaseException:
-            await _close(client)
+            await close_producer(client, timeout_seconds=_STOP_SECONDS)
             raise
         return client
 
@@ -145,12 +145,3 @@ async def _partitions(client: AIOKafkaProducer, topic: str) -> set[int]:
         if not client.client.cluster.partitions_for_topic(topic):
             await asyncio.sleep(RETRY_BACKOFF_MS / 1000)
     return set(partitions)
-
-
-async def _close(client: AIOKafkaProducer) -> None:
-    try:
-        async with asyncio.timeout(_STOP_SECONDS):
-            await client.stop()
-    except TimeoutError:
-        log.warning("broker did not take the last records within %s s", _STOP_SECONDS)
-        await abandon_producer(client)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Final, Literal, cast
@@ -10,6 +11,7 @@ from uuid import UUID
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     JsonValue,
@@ -19,10 +21,38 @@ from pydantic.alias_generators import to_camel
 
 GROUP: Final = "reactorsync.dev"
 VERSION: Final = "v1alpha1"
-API_VERSION: Final = f"{GROUP}/{VERSION}"
+API_VERSION: Final = "reactorsync.dev/v1alpha1"
+"""Group and version; spelt out so that it is a literal to type checkers."""
 
 NAME_PATTERN: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 """RFC 1123 label: names end up in labels, topics and URLs."""
+
+
+_LABEL_KEY: Final = re.compile(
+    r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+)
+_LABEL_VALUE: Final = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
+
+
+def _qualified_keys(entries: dict[str, str]) -> dict[str, str]:
+    for key in entries:
+        if not _LABEL_KEY.fullmatch(key):
+            raise ValueError(
+                f"key '{key}' must be letters, digits, '-', '_' and '.', at most 63 characters, "
+                "after a domain and '/' if need be"
+            )
+    return entries
+
+
+_RFC3339: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[-+][0-9]{2}:[0-9]{2})?"
+)
+
+
+def _spelt_as_rfc3339(value: object) -> object:
+    if isinstance(value, str) and not _RFC3339.fullmatch(value):
+        raise ValueError("must be a time such as 2026-01-31T12:00:00Z")
+    return value
 
 
 def _to_utc(moment: datetime) -> datetime:
@@ -38,6 +68,7 @@ def _to_rfc3339(moment: datetime) -> str:
 
 Time = Annotated[
     datetime,
+    BeforeValidator(_spelt_as_rfc3339),
     AfterValidator(_to_utc),
     PlainSerializer(_to_rfc3339, return_type=str, when_used="json"),
 ]
@@ -74,8 +105,13 @@ class ObjectMeta(Model):
 
     name: str = Field(min_length=1, max_length=63, pattern=NAME_PATTERN)
     namespace: str = Field(default="default", min_length=1, max_length=63, pattern=NAME_PATTERN)
-    labels: dict[str, str] = Field(default_factory=dict)
-    annotations: dict[str, str] = Field(default_factory=dict)
+    labels: Annotated[
+        dict[str, Annotated[str, Field(max_length=63, pattern=_LABEL_VALUE)]],
+        AfterValidator(_qualified_keys),
+    ] = Field(default_factory=dict)
+    annotations: Annotated[dict[str, str], AfterValidator(_qualified_keys)] = Field(
+        default_factory=dict
+    )
     uid: UUID | None = None
     generation: int = Field(default=0, ge=0)
     resource_version: str = ""

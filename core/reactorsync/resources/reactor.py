@@ -38,6 +38,7 @@ class Site(Model):
     )
     country: str | None = Field(
         default=None,
+        max_length=2,
         pattern=r"^[A-Z]{2}$",
         description="ISO 3166-1 alpha-2 country code, for example RO.",
     )
@@ -81,7 +82,7 @@ class ReactorSpec(Model):
     """What the user wants the plant to be."""
 
     design: Design = Field(
-        description="Reactor design to simulate; immutable. Parameters are representative of the type."
+        description="Reactor design to simulate; immutable. Its parameters represent the type."
     )
     site: Site | None = Field(default=None, description="Where the plant stands.")
     power_setpoint_permille: int = Field(
@@ -131,7 +132,7 @@ class Health(Model):
 class GeneratorRef(Model):
     """Who simulates the plant."""
 
-    name: str = Field(max_length=253, description="Generator process or pod that reports the plant.")
+    name: str = Field(max_length=253, description="Generator process or pod it runs in.")
     shard: int = Field(ge=0, description="Shard (Kafka partition) the plant belongs to.")
 
 
@@ -155,8 +156,8 @@ class ReactorStatus(Model):
         default_factory=list,
         max_length=16,
         description=(
-            "Ready (the operator did what the spec asks), Nominal (the plant is inside its limits), "
-            "Reconciling and Stalled while true."
+            "Ready (the operator did what the spec asks), Nominal (the plant is inside its "
+            "limits), Reconciling and Stalled while true."
         ),
         json_schema_extra={"x-list-map-keys": ["type"]},
     )

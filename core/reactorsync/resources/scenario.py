@@ -1,4 +1,4 @@
-"""The ``AnomalyScenario`` resource: which faults to inject, when, where and what must be noticed."""
+"""The ``AnomalyScenario`` resource: which faults, when, where and what must be noticed."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ from reactorsync.resources.meta import (
 from reactorsync.resources.selector import LabelSelector
 from reactorsync.signals import SIGNAL_INDEX
 
+PERCENT_PATTERN = r"^(100|[1-9][0-9]?)%$"
+MAX_TARGETS = 100_000
+
 _MAX_SECONDS = 30 * 24 * 3600
 _ANY_MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -34,7 +37,9 @@ def _known_signal(name: str) -> str:
     return name
 
 
-SignalName = Annotated[str, AfterValidator(_known_signal)]
+SignalName = Annotated[
+    str, AfterValidator(_known_signal), Field(json_schema_extra={"enum": [*SIGNAL_INDEX]})
+]
 """A name of :data:`reactorsync.signals.SIGNALS`."""
 
 
@@ -47,11 +52,10 @@ class TargetPolicy(StrEnum):
 
 def _count_or_percent(value: int | str) -> int | str:
     if isinstance(value, str):
-        match = re.fullmatch(r"(\d{1,3})%", value)
-        if match is None or not 1 <= int(match.group(1)) <= 100:
+        if not re.fullmatch(PERCENT_PATTERN, value):
             raise ValueError("must be a whole number or a share from '1%' to '100%'")
-    elif not 1 <= value <= 100_000:
-        raise ValueError("must be from 1 to 100000, or a share such as '25%'")
+    elif not 1 <= value <= MAX_TARGETS:
+        raise ValueError(f"must be from 1 to {MAX_TARGETS}, or a share such as '25%'")
     return value
 
 
@@ -67,7 +71,8 @@ class Targets(Model):
             default=None,
             min_length=1,
             max_length=256,
-            description="Names of the reactors, in the scenario's namespace.",
+            description="Names of the reactors, in the scenario's namespace, each once.",
+            json_schema_extra={"x-list-type": "set"},
         )
     )
     count: Annotated[int | str, AfterValidator(_count_or_percent)] = Field(
@@ -77,7 +82,10 @@ class Targets(Model):
         ),
     )
     max_targets: int = Field(
-        default=100_000, ge=1, le=100_000, description="Upper bound on the number of targets."
+        default=MAX_TARGETS,
+        ge=1,
+        le=MAX_TARGETS,
+        description="Upper bound on the number of targets.",
     )
     seed: int = Field(
         default=0,
@@ -94,6 +102,8 @@ class Targets(Model):
     def _exactly_one_way(self) -> Self:
         if (self.selector is None) == (self.names is None):
             raise ValueError("must set exactly one of `selector` and `names`")
+        if self.names is not None and len(set(self.names)) != len(self.names):
+            raise ValueError("`names` must not hold a name twice")
         return self
 
 
@@ -127,7 +137,10 @@ class Stage(Model):
     """One fault on the timeline of a scenario."""
 
     name: str = Field(
-        min_length=1, max_length=63, pattern=NAME_PATTERN, description="Name, unique in the scenario."
+        min_length=1,
+        max_length=63,
+        pattern=NAME_PATTERN,
+        description="Name, unique in the scenario.",
     )
     fault: FaultKind = Field(description="What fails; see the fault catalogue.")
     sensor: SensorTarget | None = Field(
@@ -143,15 +156,16 @@ class Stage(Model):
     shape: Shape = Field(
         default=Shape.STEP,
         description=(
-            "Step acts at once; Ramp grows linearly over rampSeconds, then holds; Pulse acts during "
-            "the first half of every rampSeconds; Drift grows linearly over the whole duration."
+            "Step acts at once; Ramp grows linearly over rampSeconds, then holds; Pulse acts "
+            "during the first half of every rampSeconds; Drift grows linearly over the whole "
+            "duration."
         ),
     )
     ramp_seconds: int | None = Field(
         default=None,
         ge=1,
         le=_MAX_SECONDS,
-        description="Length of the ramp, or period of the pulse; must be set for Ramp and Pulse only.",
+        description="Length of the ramp, or period of the pulse; for Ramp and Pulse only.",
     )
     duration_seconds: int = Field(
         default=3600,
@@ -334,7 +348,9 @@ class AnomalyScenarioSpec(Model):
         default=None,
         ge=0,
         le=_MAX_SECONDS,
-        description="Seconds from creation (or re-run) to the start; excludes startTime and schedule.",
+        description=(
+            "Seconds from creation (or re-run) to the start; excludes startTime and schedule."
+        ),
     )
     schedule: Schedule | None = Field(
         default=None, description="Runs by the clock; excludes startTime and startDelaySeconds."
@@ -417,7 +433,7 @@ class Run(Model):
     """One passage through the timeline."""
 
     number: int = Field(ge=1, description="Number of the run, counted from 1.")
-    token: str = Field(default="", max_length=63, description="spec.runToken that started it.")
+    token: str = Field(default="", max_length=63, description="The spec.runToken that started it.")
     phase: RunPhase = Field(description="Pending, Running, Completed or Aborted.")
     start_time: Time = Field(description="When the timeline starts (offset 0).")
     end_time: Time = Field(description="When the last stage ends, or the run was aborted.")

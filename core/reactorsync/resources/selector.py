@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from reactorsync.resources.meta import Model
 
@@ -59,6 +59,8 @@ class LabelRequirement(Model):
 
 class LabelSelector(Model):
     """Requirements that must all hold; an empty selector matches everything."""
+
+    model_config = ConfigDict(json_schema_extra={"x-map-type": "atomic"})
 
     match_labels: dict[str, _LabelValue] = Field(
         default_factory=dict, max_length=32, description="Labels that must have these values."

@@ -8,13 +8,12 @@ a version has missed none below it. That is all a watch needs; ADR 0005 tells wh
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import AsyncGenerator, Sequence
 from datetime import timedelta
 from typing import Any, Final
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-from pydantic import BaseModel, SerializeAsAny, TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 from sqlalchemy import Executable, NullPool, Row, Text, and_, cast, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -23,13 +22,21 @@ from reactorsync.resources import FieldSelector, LabelSelector
 from reactorsync.store.port import AlreadyExists, Conflict, NotFound, R, ResourceList, WatchEvent
 from reactorsync.store.postgres_errors import outages_as_unavailable
 from reactorsync.store.postgres_query import (
-    DOCUMENT_SQL,
     document,
     kind_name,
     matches_fields,
     matches_labels,
+    parse_documents,
 )
-from reactorsync.store.postgres_watch import CHANNEL, watch
+from reactorsync.store.postgres_statements import (
+    CREATE,
+    DELETE,
+    REPLACE,
+    REPLACE_STATUSES,
+    TRIM,
+    status_writes,
+)
+from reactorsync.store.postgres_watch import watch
 from reactorsync.store.rules import check_update
 
 TOMBSTONES_KEPT: Final = timedelta(hours=1)
@@ -39,104 +46,6 @@ _SECONDS_BETWEEN_TRIMS: Final = 60.0
 
 _ATTEMPTS: Final = 100
 """Of a replacement that names no version: each that fails, failed because another succeeded."""
-
-_TURN = """turn AS (
-    UPDATE resource_watermark SET current_version = current_version + 1
-    RETURNING current_version AS version
-)"""
-_RETURNING = f"RETURNING {DOCUMENT_SQL}::text AS document, pg_notify('{CHANNEL}', resource.kind)"
-
-_CREATE = text(
-    f"""
-    WITH {_TURN}
-    INSERT INTO resource (uid, kind, namespace, name, generation, resource_version,
-        created_version, labels, annotations, spec, status)
-    SELECT :uid, :kind, :namespace, :name, 1, version, version, CAST(:labels AS jsonb),
-        CAST(:annotations AS jsonb), CAST(:spec AS jsonb), CAST(:status AS jsonb)
-    FROM turn
-    ON CONFLICT (kind, namespace, name) WHERE deleted_at IS NULL DO NOTHING
-    {_RETURNING}
-    """  # noqa: S608 - nothing in it comes from outside; the same holds below
-)
-
-_REPLACE = text(
-    f"""
-    WITH {_TURN}
-    UPDATE resource SET resource_version = turn.version, generation = :generation,
-        labels = CAST(:labels AS jsonb), annotations = CAST(:annotations AS jsonb),
-        spec = CAST(:spec AS jsonb)
-    FROM turn
-    WHERE uid = :uid AND deleted_at IS NULL AND resource_version = :read_version
-    {_RETURNING}
-    """  # noqa: S608
-)
-
-_REPLACE_STATUSES = text(
-    f"""
-    WITH input AS (
-        SELECT * FROM json_to_recordset(CAST(:input AS json)) AS input (
-            ordinal int, namespace text, name text, uid uuid, version text, status jsonb)
-    ), turn AS (
-        UPDATE resource_watermark
-        SET current_version = current_version + (SELECT count(*) FROM input)
-        RETURNING current_version - (SELECT count(*) FROM input) AS base
-    ), changed AS (
-        UPDATE resource SET status = input.status, resource_version = turn.base + input.ordinal
-        FROM input, turn
-        WHERE {{matches}} AND resource.status <> input.status
-        RETURNING input.ordinal, {DOCUMENT_SQL}::text AS document
-    )
-    SELECT answer.*, (SELECT pg_notify('{CHANNEL}', :kind) FROM changed LIMIT 1)
-    FROM (
-        SELECT * FROM changed
-        UNION ALL
-        SELECT input.ordinal, {DOCUMENT_SQL}::text
-        FROM input, resource WHERE {{matches}} AND resource.status = input.status
-    ) AS answer ORDER BY ordinal
-    """.format(  # noqa: S608
-        matches="""resource.kind = :kind AND resource.namespace = input.namespace
-            AND resource.name = input.name AND resource.deleted_at IS NULL
-            AND (input.uid IS NULL OR resource.uid = input.uid)
-            AND (input.version IS NULL OR resource.resource_version::text = input.version)"""
-    )
-)
-
-_DELETE = text(
-    f"""
-    WITH {_TURN}
-    UPDATE resource SET resource_version = turn.version, deleted_at = now()
-    FROM turn
-    WHERE kind = :kind AND namespace = :namespace AND name = :name AND deleted_at IS NULL
-    {_RETURNING}
-    """  # noqa: S608
-)
-
-_TRIM = text(
-    """
-    WITH old AS (
-        SELECT uid, resource_version FROM resource WHERE deleted_at < now() - :kept
-    ), trimmed AS (
-        UPDATE resource_watermark SET trimmed_version = greatest(
-            trimmed_version, (SELECT max(resource_version) FROM old))
-        WHERE EXISTS (SELECT FROM old)
-    )
-    DELETE FROM resource USING old WHERE resource.uid = old.uid
-    """
-)
-
-
-class _StatusWrite(BaseModel):
-    """One row of the input of ``_REPLACE_STATUSES``; what is absent there is null."""
-
-    ordinal: int
-    namespace: str
-    name: str
-    uid: UUID | None
-    version: str | None
-    status: SerializeAsAny[BaseModel]
-
-
-_STATUS_WRITES = TypeAdapter(list[_StatusWrite])
 
 
 class PostgresStore:
@@ -150,7 +59,9 @@ class PostgresStore:
     MODIFIED although it never came as ADDED: take both to mean "this is how it is now".
     """
 
-    def __init__(self, engine: AsyncEngine, *, resync_seconds: float = 30.0) -> None:
+    def __init__(
+        self, engine: AsyncEngine, *, resync_seconds: float = 30.0, outage_seconds: float = 15.0
+    ) -> None:
         # Every operation is one statement: no BEGIN and COMMIT to wait for.
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._listeners = create_async_engine(
@@ -160,6 +71,7 @@ class PostgresStore:
             isolation_level="AUTOCOMMIT",
         )
         self._resync_seconds = resync_seconds
+        self._outage_seconds = outage_seconds
         self._next_trim = 0.0
 
     async def ping(self) -> None:
@@ -190,7 +102,7 @@ class PostgresStore:
                 cast(document, Text).label("document"),
             ).outerjoin_from(ResourceWatermarkRow, ResourceRow, and_(*wanted))
         )
-        items = _parse(kind, [row.document for row in rows if row.uid is not None])
+        items = parse_documents(kind, [row.document for row in rows if row.uid is not None])
         # Here and not in SQL, where the documents would be sorted along with their names.
         items.sort(key=lambda item: (item.metadata.namespace, item.metadata.name))
         return ResourceList(items=items, resource_version=str(rows[0].current_version))
@@ -212,7 +124,7 @@ class PostgresStore:
     async def create(self, resource: R) -> R:
         """See :meth:`ResourceStore.create`."""
         rows = await self._run(
-            _CREATE,
+            CREATE,
             {
                 "uid": uuid4(),
                 "kind": resource.kind,
@@ -237,7 +149,7 @@ class PostgresStore:
             if not is_new_spec and _labelling(resource) == _labelling(old):
                 return old
             rows = await self._run(
-                _REPLACE,
+                REPLACE,
                 {
                     "uid": old.metadata.uid,
                     "read_version": int(old.metadata.resource_version),
@@ -269,27 +181,11 @@ class PostgresStore:
             return []
         if len({_title(resource) for resource in resources}) < len(resources):
             raise ValueError("the statuses to replace name an object twice")
-        writes = [
-            _StatusWrite.model_construct(
-                ordinal=ordinal,
-                namespace=resource.metadata.namespace,
-                name=resource.metadata.name,
-                uid=resource.metadata.uid,
-                version=resource.metadata.resource_version or None,
-                status=resource.status,
-            )
-            for ordinal, resource in enumerate(resources, start=1)
-        ]
         rows = await self._run(
-            _REPLACE_STATUSES,
-            {
-                "kind": resources[0].kind,
-                "input": _STATUS_WRITES.dump_json(
-                    writes, by_alias=True, exclude_none=True
-                ).decode(),
-            },
+            REPLACE_STATUSES,
+            {"kind": resources[0].kind, "input": status_writes(resources)},
         )
-        return _parse(type(resources[0]), [row.document for row in rows])
+        return parse_documents(type(resources[0]), [row.document for row in rows])
 
     async def delete(self, kind: type[R], namespace: str, name: str) -> R:
         """See :meth:`ResourceStore.delete`. Tombstones that have served their time go with it."""
@@ -298,7 +194,7 @@ class PostgresStore:
             self._next_trim = now + _SECONDS_BETWEEN_TRIMS
             await self.trim_tombstones()
         rows = await self._run(
-            _DELETE, {"kind": kind_name(kind), "namespace": namespace, "name": name}
+            DELETE, {"kind": kind_name(kind), "namespace": namespace, "name": name}
         )
         if not rows:
             raise _not_found(kind, namespace, name)
@@ -306,7 +202,7 @@ class PostgresStore:
 
     async def trim_tombstones(self, *, kept: timedelta = TOMBSTONES_KEPT) -> None:
         """Forget deletions older than ``kept``: a watch that has not seen them expires."""
-        await self._run(_TRIM, {"kept": kept})
+        await self._run(TRIM, {"kept": kept})
 
     def watch(
         self, kind: type[R], *, since: str, namespace: str | None = None
@@ -314,7 +210,7 @@ class PostgresStore:
         """See :meth:`ResourceStore.watch`; close it, or cancel its task, to give up its connection.
 
         A lost connection is made anew and the watch goes on without a gap. Only when that fails for
-        ``resync_seconds`` it raises :class:`StoreUnavailable`.
+        ``outage_seconds`` it raises :class:`StoreUnavailable`.
         """
         return watch(
             self._listeners,
@@ -322,6 +218,7 @@ class PostgresStore:
             since=since,
             namespace=namespace,
             resync_seconds=self._resync_seconds,
+            outage_seconds=self._outage_seconds,
         )
 
     async def _run(
@@ -334,7 +231,7 @@ class PostgresStore:
 
 
 def _desired(resource: R) -> dict[str, str]:
-    """Return what a user sets, as the parameters of ``_CREATE`` and ``_REPLACE``."""
+    """Return what a user sets, as the parameters of ``CREATE`` and ``REPLACE``."""
     metadata = resource.metadata
     return {
         "labels": _STRINGS.dump_json(metadata.labels).decode(),
@@ -344,21 +241,6 @@ def _desired(resource: R) -> dict[str, str]:
 
 
 _STRINGS = TypeAdapter(dict[str, str])
-
-
-def _parse(kind: type[R], documents: Sequence[str]) -> list[R]:
-    """Parse many documents.
-
-    The garbage collector pauses: it would search the growing heap over and over for cycles that
-    parsing does not make, which takes four times as long as the parsing.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        return [kind.model_validate_json(document) for document in documents]
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _to_json(model: BaseModel) -> str:

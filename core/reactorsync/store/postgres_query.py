@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import gc
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from sqlalchemy import ARRAY, ColumnElement, Text, and_, cast, func, literal, literal_column, not_
@@ -35,6 +36,21 @@ _COLUMNS: Final[dict[str, ColumnElement[Any]]] = {
 def kind_name(kind: type[R]) -> str:
     """Return the name of a kind, as it stands in manifests."""
     return str(kind.model_fields["kind"].default)
+
+
+def parse_documents(kind: type[R], documents: Sequence[str]) -> list[R]:
+    """Return the resources that documents are of.
+
+    The garbage collector pauses: it would search the growing heap over and over for cycles that
+    parsing does not make, which takes four times as long as the parsing.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return [kind.model_validate_json(document) for document in documents]
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def matches_labels(selector: LabelSelector) -> ColumnElement[bool]:

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from reactorsync.service import Backoff
 from reactorsync.store.port import R, WatchEvent, WatchEventType, WatchExpired
 from reactorsync.store.postgres_errors import OUTAGES, unavailable
-from reactorsync.store.postgres_query import DOCUMENT_SQL, kind_name
+from reactorsync.store.postgres_query import DOCUMENT_SQL, kind_name, parse_documents
 
 log = logging.getLogger(__name__)
 
@@ -118,15 +118,16 @@ async def watch(
     since: str,
     namespace: str | None,
     resync_seconds: float,
+    outage_seconds: float,
 ) -> AsyncGenerator[WatchEvent[R]]:
     """Yield the changes after ``since``, as :meth:`ResourceStore.watch` says.
 
     The watch has a connection of its own, from ``listeners``, and makes a new one when it is lost.
-    After ``resync_seconds`` without one it gives up and raises :class:`StoreUnavailable`.
+    After ``outage_seconds`` without one it gives up and raises :class:`StoreUnavailable`.
     """
     name = kind_name(kind)
     cursor = Cursor(progress=_parse_version(since))
-    backoff = Backoff(first_seconds=0.1, limit_seconds=min(5.0, resync_seconds))
+    backoff = Backoff(first_seconds=0.1, limit_seconds=5.0)
     clock = asyncio.get_running_loop().time
     bookmark_at = clock() + resync_seconds
     lost_at: float | None = None
@@ -139,11 +140,12 @@ async def watch(
                     lost_at = None
                     backoff.reset()
                     cursor.check(page)
-                    for row in page.rows:
+                    objects = parse_documents(kind, [row.document for row in page.rows])
+                    for row, resource in zip(page.rows, objects, strict=True):
                         if (type_ := cursor.pass_row(row)) is not None:
                             yield WatchEvent(
                                 type=type_,
-                                object=kind.model_validate_json(row.document),
+                                object=resource,
                                 resource_version=str(cursor.progress),
                             )
                     if not page.is_last:
@@ -159,7 +161,7 @@ async def watch(
                     await _wait_for_change(connection, name, bookmark_at - clock())
         except OUTAGES as error:
             lost_at = clock() if lost_at is None else lost_at
-            if clock() - lost_at >= resync_seconds:
+            if clock() - lost_at >= outage_seconds:
                 raise unavailable(error) from error
             log.warning("watch of %s lost its connection: %s", name, unavailable(error))
         await asyncio.sleep(backoff.next_pause())

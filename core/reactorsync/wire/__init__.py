@@ -1,1 +1,1 @@
-"""What travels on Kafka: topics, envelope and the typed messages. Documented in docs/wire-format.md."""
+"""What travels on Kafka: topics, envelope and typed messages, as docs/wire-format.md says."""

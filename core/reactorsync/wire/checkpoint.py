@@ -1,4 +1,4 @@
-"""Checkpoints: the physical state of one shard's plants, so that a moved shard goes on where it was."""
+"""Checkpoints: the physical state of one shard's plants, for whoever takes the shard over."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from reactorsync.wire.envelope import ARROW_STREAM, Envelope
-from reactorsync.wire.errors import MALFORMED, SCHEMA_MISMATCH, UNSUPPORTED_VERSION, UndecodableRecord
+from reactorsync.wire.errors import (
+    MALFORMED,
+    SCHEMA_MISMATCH,
+    UNSUPPORTED_VERSION,
+    UndecodableRecord,
+)
 
 CHECKPOINT_VERSION: Final = 1
 CHECKPOINT_TYPE: Final = "dev.reactorsync.shard.checkpoint.v1"
@@ -61,7 +66,7 @@ class Checkpoint:
         options = pa.ipc.IpcWriteOptions(compression="zstd")
         with pa.ipc.new_stream(sink, batch.schema, options=options) as writer:
             writer.write_batch(batch)
-        return sink.getvalue().to_pybytes()
+        return bytes(sink.getvalue())
 
     def envelope(self, *, source: str, time_us: int) -> Envelope:
         """Return the envelope to publish the checkpoint with."""
@@ -84,21 +89,33 @@ def decode_checkpoint(value: bytes) -> Checkpoint:
     try:
         with pa.ipc.open_stream(value) as reader:
             metadata = reader.schema.metadata or {}
+            version = metadata.get(b"version")
+            if version != str(CHECKPOINT_VERSION).encode():
+                raise UndecodableRecord(
+                    UNSUPPORTED_VERSION,
+                    f"version {version!r}, this reader knows {CHECKPOINT_VERSION}",
+                )
             batch = reader.read_next_batch()
-    except (pa.ArrowInvalid, OSError, EOFError, StopIteration) as error:
+            batch.validate(full=True)
+    except (pa.ArrowException, OSError, EOFError, StopIteration) as error:
         raise UndecodableRecord(MALFORMED, f"value is no Arrow stream: {error}") from error
-    if metadata.get(b"version") != str(CHECKPOINT_VERSION).encode():
-        raise UndecodableRecord(UNSUPPORTED_VERSION, f"version {metadata.get(b'version')!r}")
     try:
-        times = batch.column("time_us").to_numpy()
         states = batch.column("state")
+        if batch.schema.types != _column_types(states.type.list_size):
+            raise ValueError("columns differ from those of version 1")
+        if any(column.null_count for column in (*batch.columns, states.flatten())):
+            raise ValueError("a column holds nulls")
         return Checkpoint(
             shard=int(metadata[b"shard"]),
             layout=metadata[b"layout"].decode(),
             keys=batch.column("reactor").to_pylist(),
             uids=batch.column("uid").to_pylist(),
-            times_us=times,
-            states=states.flatten().to_numpy().reshape(len(times), states.type.list_size),
+            times_us=batch.column("time_us").to_numpy(),
+            states=states.flatten().to_numpy().reshape(batch.num_rows, states.type.list_size),
         )
     except (KeyError, ValueError, AttributeError) as error:
-        raise UndecodableRecord(SCHEMA_MISMATCH, f"checkpoint {error}") from error
+        raise UndecodableRecord(SCHEMA_MISMATCH, f"checkpoint: {error}") from error
+
+
+def _column_types(state_size: int) -> list[pa.DataType]:
+    return [pa.string(), pa.string(), pa.int64(), pa.list_(pa.float64(), state_size)]

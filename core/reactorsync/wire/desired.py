@@ -7,15 +7,21 @@ import json
 from typing import Final, Literal
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError, field_validator
+from pydantic.alias_generators import to_camel
 
 from reactorsync.designs import Design
 from reactorsync.faults import FaultKind
 from reactorsync.resources.meta import Model
 from reactorsync.resources.reactor import ReactorState, SensorNoise, Site
 from reactorsync.resources.scenario import SensorDirection, Shape
-from reactorsync.wire.envelope import JSON, Envelope
-from reactorsync.wire.errors import MALFORMED, SCHEMA_MISMATCH, UNSUPPORTED_VERSION, UndecodableRecord
+from reactorsync.wire.envelope import JSON, Envelope, Micros
+from reactorsync.wire.errors import (
+    MALFORMED,
+    SCHEMA_MISMATCH,
+    UNSUPPORTED_VERSION,
+    UndecodableRecord,
+)
 from reactorsync.wire.keys import reactor_key
 
 DESIRED_VERSION: Final = 1
@@ -26,23 +32,30 @@ SNAPSHOT_TYPE: Final = "dev.reactorsync.shard.snapshot.v1"
 class DesiredFault(Model):
     """One fault of the complete active set, with absolute times in microseconds since 1970.
 
-    ``id`` is ``<scenario uid>/<run>/<stage>``. ``severity_permille`` is the severity the shape
-    grows to. A fault that lies in the future is part of the set; one that has ended is not.
+    A fault that lies in the future is part of the set; one that has ended is not.
     """
 
-    id: str
-    namespace: str
-    scenario: str
-    run: int = Field(ge=1)
-    stage: str
-    kind: FaultKind
-    severity_permille: int = Field(ge=1, le=1000)
-    shape: Shape
-    start_us: int
-    ramp_us: int = Field(ge=0)
-    end_us: int
-    signal: str | None = None
-    direction: SensorDirection = SensorDirection.HIGH
+    model_config = ConfigDict(extra="ignore")
+
+    id: str = Field(description="`<scenario uid>/<run>/<stage>`.")
+    namespace: str = Field(description="Namespace of the scenario.")
+    scenario: str = Field(description="Name of the scenario.")
+    run: int = Field(ge=1, description="Number of the run, counted from 1.")
+    stage: str = Field(description="Name of the stage.")
+    kind: FaultKind = Field(description="What fails; the fault catalogue says what it does.")
+    severity_permille: int = Field(
+        ge=1, le=1000, description="Severity that the shape grows to, in thousandths of full."
+    )
+    shape: Shape = Field(description="How the severity moves over time.")
+    start_us: Micros = Field(description="When it begins to act.")
+    ramp_us: Micros = Field(description="Length of the ramp, or period of the pulse; else 0.")
+    end_us: Micros = Field(description="When it ends by itself.")
+    signal: str | None = Field(
+        default=None, description="Instrument that a sensor fault acts on; absent otherwise."
+    )
+    direction: SensorDirection = Field(
+        default=SensorDirection.HIGH, description="Sign of a sensor's bias or drift."
+    )
 
 
 class DesiredReactor(Model):
@@ -50,19 +63,39 @@ class DesiredReactor(Model):
 
     model_config = ConfigDict(extra="ignore")
 
-    version: Literal[1] = DESIRED_VERSION
-    namespace: str
-    name: str
-    uid: UUID
-    generation: int = Field(ge=0)
-    design: Design
-    site: Site | None = None
-    power_setpoint_permille: int
-    interval_milliseconds: int
-    noise: SensorNoise
-    seed: int
-    state: ReactorState
-    faults: list[DesiredFault] = Field(default_factory=list)
+    version: Literal[1] = Field(default=DESIRED_VERSION, description="Version of this format.")
+    namespace: str = Field(description="Namespace of the reactor.")
+    name: str = Field(description="Name of the reactor.")
+    uid: UUID = Field(description="UID of the resource; a recreated reactor has another.")
+    generation: int = Field(ge=0, description="Generation of the spec that this answers.")
+    design: Design = Field(description="Reactor design to simulate.")
+    site: Site | None = Field(
+        default=None, description="Where the plant stands, as in the resource; absent if not said."
+    )
+    power_setpoint_permille: int = Field(
+        ge=0, le=1000, description="Power to hold, in thousandths of rated thermal power."
+    )
+    interval_milliseconds: int = Field(
+        ge=100,
+        le=60_000,
+        multiple_of=100,
+        description="Time between readings; they fall on its whole multiples since 1970.",
+    )
+    noise: SensorNoise = Field(description="How noisy the instruments are.")
+    seed: int = Field(ge=0, le=2_147_483_647, description="Seed of all that is random.")
+    state: ReactorState = Field(description="Whether the plant is simulated at all.")
+    faults: list[DesiredFault] = Field(
+        default_factory=list,
+        description="All faults that act or will act: what is not in it does not act.",
+    )
+
+    @field_validator("site", mode="before")
+    @classmethod
+    def _ignore_what_is_new(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        known = {to_camel(name) for name in Site.model_fields}
+        return {name: part for name, part in value.items() if name in known}
 
     @property
     def key(self) -> str:
@@ -98,7 +131,7 @@ def decode_desired(value: bytes) -> DesiredReactor:
     """
     try:
         document = json.loads(value)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UndecodableRecord(MALFORMED, f"value is no JSON: {error}") from error
     if not isinstance(document, dict):
         raise UndecodableRecord(MALFORMED, "value is no JSON object")

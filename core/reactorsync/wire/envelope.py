@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import Annotated, Final
 
-from reactorsync.wire.errors import MALFORMED, UndecodableRecord
+from pydantic import Field
+
+from reactorsync.wire.errors import MALFORMED, UNSUPPORTED_VERSION, UndecodableRecord
 
 Headers = Sequence[tuple[str, bytes]]
 
 ARROW_STREAM: Final = "application/vnd.apache.arrow.stream"
 JSON: Final = "application/json"
+
+SPEC_VERSION: Final = "1.0"
+MAX_MICROS: Final = 253_402_300_799_999_999
+"""The last microsecond of the year 9999: what comes later is no time."""
+
+Micros = Annotated[int, Field(ge=0, le=MAX_MICROS)]
+"""Microseconds since 1970, within what every reader can turn into a date."""
 
 _PREFIX = "ce_"
 _OWN_PREFIX = "rs-"
@@ -37,7 +46,7 @@ class Envelope:
     def headers(self) -> list[tuple[str, bytes]]:
         """Return the Kafka headers, in a fixed order."""
         attributes = {
-            "specversion": "1.0",
+            "specversion": SPEC_VERSION,
             "id": self.id,
             "source": self.source,
             "type": self.type,
@@ -52,13 +61,22 @@ class Envelope:
 
     @classmethod
     def from_headers(cls, headers: Headers) -> Envelope:
-        """Read the attributes back.
+        """Read the attributes back; headers of others are not looked at.
 
         Raises:
-            UndecodableRecord: a required attribute is missing or cannot be read.
+            UndecodableRecord: a required attribute is missing or cannot be read, or the message
+                follows another version of CloudEvents.
         """
         try:
-            values = {name: value.decode() for name, value in headers}
+            values = {
+                name: value.decode()
+                for name, value in headers
+                if name.startswith((_PREFIX, _OWN_PREFIX)) or name == "content-type"
+            }
+            if values["ce_specversion"] != SPEC_VERSION:
+                raise UndecodableRecord(
+                    UNSUPPORTED_VERSION, f"CloudEvents {values['ce_specversion']!r}"
+                )
             return cls(
                 id=values["ce_id"],
                 source=values["ce_source"],
@@ -74,7 +92,10 @@ class Envelope:
             )
         except KeyError as error:
             raise UndecodableRecord(MALFORMED, f"header {error} is missing") from error
-        except ValueError as error:
+        except UndecodableRecord:
+            raise
+        except (ValueError, AttributeError) as error:
+            # Kafka lets a header have no value at all.
             raise UndecodableRecord(MALFORMED, f"header cannot be read: {error}") from error
 
 
@@ -104,9 +125,12 @@ def parse_micros(text: str) -> int:
     """Read an RFC 3339 time.
 
     Raises:
-        ValueError: the text is no time, or has no zone.
+        ValueError: the text is no time, has no zone, or lies before 1970 or after 9999.
     """
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(f"time {text!r} has no zone")
-    return to_micros(moment)
+    time_us = to_micros(moment)
+    if not 0 <= time_us <= MAX_MICROS:
+        raise ValueError(f"time {text!r} is not between 1970 and 9999")
+    return time_us

@@ -9,8 +9,13 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, ValidationError
 
 from reactorsync.resources.meta import Model
-from reactorsync.wire.envelope import JSON, Envelope
-from reactorsync.wire.errors import MALFORMED, SCHEMA_MISMATCH, UNSUPPORTED_VERSION, UndecodableRecord
+from reactorsync.wire.envelope import JSON, Envelope, Micros
+from reactorsync.wire.errors import (
+    MALFORMED,
+    SCHEMA_MISMATCH,
+    UNSUPPORTED_VERSION,
+    UndecodableRecord,
+)
 from reactorsync.wire.keys import reactor_key
 
 
@@ -49,10 +54,10 @@ class Event(Model):
 class ReactorEvent(Event):
     """An event of one reactor at a simulated time."""
 
-    namespace: str
-    name: str
-    uid: UUID
-    tick_us: int
+    namespace: str = Field(description="Namespace of the reactor.")
+    name: str = Field(description="Name of the reactor.")
+    uid: UUID = Field(description="UID of the reactor's resource.")
+    tick_us: Micros = Field(description="Simulated time of the event.")
 
     @property
     def subject(self) -> str:  # noqa: D102
@@ -63,10 +68,10 @@ class ReactorApplied(ReactorEvent):
     """A generator took over a desired state: spec generation and content revision."""
 
     type: ClassVar[str] = "dev.reactorsync.reactor.applied.v1"
-    generation: int
-    revision: str
-    generator: str
-    shard: int
+    generation: int = Field(description="Generation of the spec in that desired state.")
+    revision: str = Field(description="Revision of the desired state: the end of its `ce_id`.")
+    generator: str = Field(description="Generator that took it over.")
+    shard: int = Field(description="Shard of the reactor.")
 
     @property
     def identity(self) -> str:  # noqa: D102
@@ -77,36 +82,40 @@ class ReactorObserved(ReactorEvent):
     """The plant's state, sent when it changed enough to matter, at most once in five seconds."""
 
     type: ClassVar[str] = "dev.reactorsync.reactor.observed.v1"
-    generator: str
-    shard: int
-    power_permille: int = Field(ge=0)
-    trip_cause: str | None = None
+    generator: str = Field(description="Generator that simulates the plant.")
+    shard: int = Field(description="Shard of the reactor.")
+    power_permille: int = Field(
+        ge=0, description="Neutron power, in thousandths of rated thermal power."
+    )
+    trip_cause: str | None = Field(
+        default=None, description="First-out cause of the trip; absent unless tripped."
+    )
 
 
-class FaultInjected(ReactorEvent):
+class FaultEvent(ReactorEvent):
+    """An event of one fault on one reactor."""
+
+    fault_id: str = Field(description="`id` of the fault in the desired state.")
+    scenario: str = Field(description="Name of the scenario.")
+    run: int = Field(description="Number of the run.")
+    stage: str = Field(description="Name of the stage.")
+    kind: str = Field(description="Fault kind.")
+
+
+class FaultInjected(FaultEvent):
     """A fault began to act."""
 
     type: ClassVar[str] = "dev.reactorsync.fault.injected.v1"
-    fault_id: str
-    scenario: str
-    run: int
-    stage: str
-    kind: str
 
     @property
     def identity(self) -> str:  # noqa: D102
         return f"injected/{self.fault_id}"
 
 
-class FaultRecovered(ReactorEvent):
+class FaultRecovered(FaultEvent):
     """A fault acts no longer: it ended by itself or was lifted."""
 
     type: ClassVar[str] = "dev.reactorsync.fault.recovered.v1"
-    fault_id: str
-    scenario: str
-    run: int
-    stage: str
-    kind: str
 
     @property
     def identity(self) -> str:  # noqa: D102
@@ -117,7 +126,7 @@ class ReactorTripped(ReactorEvent):
     """The protection system shut the plant down."""
 
     type: ClassVar[str] = "dev.reactorsync.reactor.tripped.v1"
-    cause: str
+    cause: str = Field(description="First-out cause of the trip.")
 
 
 class ReactorRestarted(ReactorEvent):
@@ -127,20 +136,21 @@ class ReactorRestarted(ReactorEvent):
 
 
 class ShardHeartbeat(Event):
-    """A generator simulates a shard, sent every five seconds.
-
-    ``late_ticks`` counts ticks of the shard that came out late (or not at all) since take-over.
-    """
+    """A generator simulates a shard, sent every five seconds."""
 
     type: ClassVar[str] = "dev.reactorsync.shard.heartbeat.v1"
-    shard: int
-    generator: str
-    run: str
-    epoch: int
-    tick_us: int
-    reactors: int
-    readings_per_second: float
-    late_ticks: int
+    shard: int = Field(description="Number of the shard.")
+    generator: str = Field(description="Generator that simulates it.")
+    run: str = Field(description="One life of that generator process, as `rs-run` of its frames.")
+    epoch: int = Field(description="When it took the shard over, as `rs-epoch` of its frames.")
+    tick_us: Micros = Field(description="Newest tick of the shard.")
+    reactors: int = Field(description="Reactors in the shard.")
+    readings_per_second: float = Field(
+        ge=0, allow_inf_nan=False, description="Readings (reactors x ticks) a second."
+    )
+    late_ticks: int = Field(
+        description="Ticks that came out late, or not at all, since the shard was taken over."
+    )
 
     @property
     def subject(self) -> str:  # noqa: D102

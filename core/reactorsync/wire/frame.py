@@ -10,13 +10,22 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from reactorsync.signals import SIGNAL_NAMES
-from reactorsync.wire.envelope import ARROW_STREAM, Envelope
-from reactorsync.wire.errors import MALFORMED, SCHEMA_MISMATCH, UNSUPPORTED_VERSION, UndecodableRecord
+from reactorsync.wire.envelope import ARROW_STREAM, MAX_MICROS, Envelope
+from reactorsync.wire.errors import (
+    MALFORMED,
+    SCHEMA_MISMATCH,
+    UNSUPPORTED_VERSION,
+    UndecodableRecord,
+)
 
 FRAME_VERSION: Final = 1
 FRAME_TYPE: Final = "dev.reactorsync.telemetry.frame.v1"
+
+MAX_SHARD: Final = 511
+"""Largest number of a shard, as the setting ``shards`` allows."""
 
 FRAME_SCHEMA: Final = pa.schema(
     [
@@ -89,7 +98,7 @@ class Frame:
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, schema) as writer:
             writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
-        return sink.getvalue().to_pybytes()
+        return bytes(sink.getvalue())
 
     def envelope(self, *, source: str) -> Envelope:
         """Return the envelope; its id is the same whenever the same tick is sent again."""
@@ -119,8 +128,8 @@ def decode_frame(value: bytes) -> Frame:
     """Read a frame.
 
     Raises:
-        UndecodableRecord: the bytes are no Arrow stream, of another version, or have other
-            columns than version 1.
+        UndecodableRecord: the bytes are no Arrow stream, of another version, have other columns
+            than version 1, hold a reactor twice, or give an origin that cannot be.
     """
     try:
         with pa.ipc.open_stream(value) as reader:
@@ -135,22 +144,26 @@ def decode_frame(value: bytes) -> Frame:
                     SCHEMA_MISMATCH, "columns differ from those of frame version 1"
                 )
             batches = list(reader)
-    except (pa.ArrowInvalid, OSError, EOFError) as error:
+            for batch in batches:
+                # First of all: what follows looks into the buffers and trusts their lengths.
+                batch.validate(full=True)
+    except (pa.ArrowException, OSError, EOFError) as error:
         raise UndecodableRecord(MALFORMED, f"value is no Arrow stream: {error}") from error
     if len(batches) != 1:
         raise UndecodableRecord(MALFORMED, f"{len(batches)} record batches, must be 1")
     batch = batches[0]
     if any(column.null_count for column in batch.columns):
         raise UndecodableRecord(SCHEMA_MISMATCH, "a column holds nulls")
+    if pc.count_distinct(batch.column(0)).as_py() != batch.num_rows:
+        raise UndecodableRecord(SCHEMA_MISMATCH, "a reactor occurs twice")
     try:
-        batch.validate(full=True)
         origin = FrameOrigin(
-            shard=int(metadata[b"shard"]),
+            shard=_whole(metadata[b"shard"], limit=MAX_SHARD),
             run=metadata[b"run"].decode(),
-            epoch=int(metadata[b"epoch"]),
-            sequence=int(metadata[b"sequence"]),
+            epoch=_whole(metadata[b"epoch"], limit=MAX_MICROS),
+            sequence=_whole(metadata[b"sequence"], limit=MAX_MICROS),
         )
-        tick_us = int(metadata[b"tick_us"])
+        tick_us = _whole(metadata[b"tick_us"], limit=MAX_MICROS)
     except (KeyError, ValueError) as error:
         raise UndecodableRecord(SCHEMA_MISMATCH, f"metadata {error}") from error
     return Frame(
@@ -160,6 +173,13 @@ def decode_frame(value: bytes) -> Frame:
         trip_causes=batch.column(1).to_numpy(),
         readings=_stack(batch),
     )
+
+
+def _whole(digits: bytes, *, limit: int) -> int:
+    number = int(digits) if digits.isdigit() else -1
+    if not 0 <= number <= limit:
+        raise ValueError(f"{digits!r} is no whole number from 0 to {limit}")
+    return number
 
 
 def _float_column(row: npt.NDArray[np.float32]) -> pa.FloatArray:

@@ -82,7 +82,7 @@ class Topics:
         return re.compile(rf"^{re.escape(self.prefix)}\.telemetry(\.\d+)?$")
 
     def live(self, now_us: int) -> tuple[TopicSpec, ...]:
-        """Return the topics that must exist at ``now_us``: with slots, the one before and after too."""
+        """Return the topics that must exist at ``now_us``, with the slots before and after."""
         hours = 24 * HOUR_MS
         fixed = (
             TopicSpec(self.reactors, self.shards, None),
@@ -116,9 +116,7 @@ class Topics:
         oldest_kept = now_us // (self.slot_seconds * 1_000_000) - 1
         slotted = re.compile(rf"^{re.escape(self.prefix)}\.(telemetry|checkpoints)\.(\d+)$")
         return {
-            name
-            for name in names
-            if (match := slotted.match(name)) and int(match[2]) < oldest_kept
+            name for name in names if (match := slotted.match(name)) and int(match[2]) < oldest_kept
         }
 
     def _slot_suffix(self, time_us: int) -> str:

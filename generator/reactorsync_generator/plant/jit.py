@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from numba import njit
 
@@ -20,7 +20,7 @@ def compiled(function: F) -> F:
     the GIL and divides as IEEE 754 says. Floating-point operations are neither reordered nor fused
     at will: equal inputs give equal bits, however the calls are grouped.
     """
-    return njit(cache=True, nogil=True, error_model="numpy")(function)  # type: ignore[no-any-return]
+    return cast("F", njit(cache=True, nogil=True, error_model="numpy")(function))
 
 
 @cache
@@ -35,3 +35,9 @@ def sources_digest() -> str:
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.read_bytes())
     return digest.hexdigest()
+
+
+@compiled
+def settled(value: float) -> float:
+    """Return ``value``, or 0 when it is so small that arithmetic with it would become slow."""
+    return value if abs(value) > 1e-30 else 0.0

@@ -1,4 +1,4 @@
-"""Every table, one module per owner's concern. Classes end in ``Row`` to tell them from resources."""
+"""Every table. Classes end in ``Row``, to tell them from the resources they may describe."""
 
 from reactorsync.db.models.alarms import AlarmRow, DiagnosisRow, IncidentRow
 from reactorsync.db.models.audit import AuditRow

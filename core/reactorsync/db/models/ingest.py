@@ -50,7 +50,9 @@ class DeadLetterRow(Base):
     headers: Mapped[JsonList] = mapped_column(
         comment="Pairs of name and value, in order; values are base64 of their bytes"
     )
-    reason: Mapped[str] = mapped_column(comment="Malformed, UnsupportedVersion, SchemaMismatch, ...")
+    reason: Mapped[str] = mapped_column(
+        comment="Malformed, UnsupportedVersion, SchemaMismatch, ..."
+    )
     detail: Mapped[str] = mapped_column(server_default="")
     seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
     mirrored_at: Mapped[datetime | None] = mapped_column(

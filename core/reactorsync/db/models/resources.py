@@ -1,4 +1,4 @@
-"""Resources of installations without Kubernetes. Read and written by ``reactorsync.store.postgres``."""
+"""Resources of installations without Kubernetes; ``reactorsync.store.postgres`` alone uses them."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""One module per revision. Each stands for itself: it imports nothing that may change later."""

@@ -1,0 +1,177 @@
+"""The complete set of faults of one reactor, from every scenario that acts on it.
+
+Scenarios take precedence by priority, then age, then UID. Where faults of two scenarios overlap:
+
+- *Compose* adds its faults to whatever else acts.
+- *Prioritize*, on either side, lets the one that comes first act: the other's fault is cut short
+  where the first begins, left out while it lasts, and acts again for what is left of its window.
+- *Reject* leaves all of the scenario's faults on this reactor out, as long as any of them would
+  overlap one that comes before it.
+
+The result depends on the scenarios that are live and on the time, not on the order in which they
+came or went. Without live scenarios it is empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+from reactorsync.planning.schedule import is_live, run_end
+from reactorsync.planning.targets import stages_for
+from reactorsync.planning.timeline import StageWindow, Window, stage_windows
+from reactorsync.resources import AnomalyScenario, Reactor
+from reactorsync.resources.scenario import ConflictPolicy, SensorDirection
+from reactorsync.wire.desired import DesiredFault
+from reactorsync.wire.envelope import to_micros
+
+CONFLICT: Final = "Conflict"
+
+_UNKNOWN_AGE: Final = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A scenario whose faults give way on this reactor now, and to which other it gives way."""
+
+    scenario: UUID
+    gives_way_to: str
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """Faults of one reactor.
+
+    Attributes:
+        faults: all that act now or later, ordered by id.
+        left_out: scenarios that give way, in order of precedence.
+        changes_us: when the set will next be another one without anybody doing anything,
+            microseconds since 1970; ``None`` when never.
+    """
+
+    faults: tuple[DesiredFault, ...]
+    left_out: tuple[LeftOut, ...]
+    changes_us: int | None
+
+
+def precedence(scenario: AnomalyScenario) -> tuple[int, datetime, str]:
+    """Return the sort key by which scenarios come first: priority, age, UID."""
+    metadata = scenario.metadata
+    return (
+        -scenario.spec.priority,
+        metadata.creation_timestamp or _UNKNOWN_AGE,
+        str(metadata.uid),
+    )
+
+
+def compose(reactor: Reactor, scenarios: Iterable[AnomalyScenario], now: datetime) -> Composition:
+    """Return the faults that ``scenarios``, all of which chose the reactor, put on it."""
+    now_us = to_micros(now)
+    admitted = _Admitted(now_us)
+    for scenario in sorted(filter(is_live, scenarios), key=precedence):
+        admitted.take(scenario, _windows_ahead(scenario, reactor, now_us))
+    return Composition(
+        faults=tuple(sorted(admitted.faults, key=lambda fault: fault.id)),
+        left_out=tuple(admitted.left_out),
+        changes_us=min(admitted.moments, default=None),
+    )
+
+
+def fault_id(scenario: AnomalyScenario, run: int, stage: str) -> str:
+    """Return the id of a fault, the same on every reactor: ``<scenario uid>/<run>/<stage>``."""
+    return f"{scenario.metadata.uid}/{run}/{stage}"
+
+
+def _windows_ahead(scenario: AnomalyScenario, reactor: Reactor, now_us: int) -> list[StageWindow]:
+    """Return the scenario's stages on this reactor that have not ended."""
+    run = scenario.status.run
+    if run is None:
+        return []
+    window = Window(to_micros(run.start_time), to_micros(run_end(scenario, run.start_time)))
+    able = {stage.name for stage in stages_for(scenario, reactor)}
+    return [
+        placed
+        for placed in stage_windows(scenario.spec, window)
+        if placed.stage.name in able and placed.window.end_us > now_us
+    ]
+
+
+@dataclass(slots=True)
+class _Admitted:
+    """Faults taken so far, in order of precedence."""
+
+    now_us: int
+    faults: list[DesiredFault] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    moments: list[int] = field(default_factory=list)
+    _windows: list[tuple[AnomalyScenario, Window]] = field(default_factory=list)
+
+    def take(self, scenario: AnomalyScenario, placed: Sequence[StageWindow]) -> None:
+        for one in placed:
+            self._change_at(one.window.start_us)
+            self._change_at(one.window.end_us)
+        if scenario.spec.conflict_policy is ConflictPolicy.REJECT:
+            for one in placed:
+                for other, window in self._windows:
+                    if window.overlaps(one.window):
+                        self._leave_out(scenario, other)
+                        return
+        earlier = list(self._windows)
+        for one in placed:
+            free = self._free_window(scenario, one.window, earlier)
+            if free is not None:
+                self.faults.append(_desired(scenario, one, free))
+                self._windows.append((scenario, free))
+
+    def _free_window(
+        self,
+        scenario: AnomalyScenario,
+        window: Window,
+        earlier: Sequence[tuple[AnomalyScenario, Window]],
+    ) -> Window | None:
+        """Return ``window`` up to the next fault that comes first, ``None`` if one acts now."""
+        end_us = window.end_us
+        gives_way_to = scenario
+        prioritizes = scenario.spec.conflict_policy is ConflictPolicy.PRIORITIZE
+        for other, taken in earlier:
+            if not (prioritizes or other.spec.conflict_policy is ConflictPolicy.PRIORITIZE):
+                continue
+            if taken.overlaps(window) and taken.start_us < end_us:
+                end_us, gives_way_to = taken.start_us, other
+        if end_us <= max(window.start_us, self.now_us):
+            self._leave_out(scenario, gives_way_to)
+            return None
+        return Window(window.start_us, end_us)
+
+    def _leave_out(self, scenario: AnomalyScenario, other: AnomalyScenario) -> None:
+        uid = scenario.metadata.uid
+        if uid is not None and all(entry.scenario != uid for entry in self.left_out):
+            self.left_out.append(LeftOut(uid, other.metadata.name))
+
+    def _change_at(self, moment_us: int) -> None:
+        if moment_us > self.now_us:
+            self.moments.append(moment_us)
+
+
+def _desired(scenario: AnomalyScenario, placed: StageWindow, window: Window) -> DesiredFault:
+    stage, run = placed.stage, scenario.status.run
+    assert run is not None  # noqa: S101 - a scenario without a run is not live
+    sensor = stage.sensor
+    return DesiredFault(
+        id=fault_id(scenario, run.number, stage.name),
+        namespace=scenario.metadata.namespace,
+        scenario=scenario.metadata.name,
+        run=run.number,
+        stage=stage.name,
+        kind=stage.fault,
+        severity_permille=placed.severity_permille(window.end_us),
+        shape=stage.shape,
+        start_us=window.start_us,
+        ramp_us=placed.ramp_us,
+        end_us=window.end_us,
+        signal=sensor.signal if sensor is not None else None,
+        direction=sensor.direction if sensor is not None else SensorDirection.HIGH,
+    )

@@ -1,0 +1,177 @@
+"""When a scenario starts: by a time of its own, or by cron in a time zone.
+
+Cron expressions mean what Debian's cron means at daylight-saving changes: a job at a fixed hour
+runs once when the clock is set back, and at the end of the gap when the clock is set forward; a job
+that repeats within the hour follows the real time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim
+
+from reactorsync.planning.timeline import run_window
+from reactorsync.resources import AnomalyScenario
+from reactorsync.resources.scenario import (
+    ConcurrencyPolicy,
+    Run,
+    RunPhase,
+    ScenarioMode,
+    ScenarioState,
+    Schedule,
+)
+from reactorsync.wire.envelope import from_micros
+
+ON_TIME: Final = timedelta(seconds=5)
+"""A run begun at most this late still counts its timeline from the tick of the schedule."""
+
+OPEN_PHASES: Final = frozenset({RunPhase.PENDING, RunPhase.RUNNING})
+
+
+def next_tick(schedule: Schedule, *, after: datetime) -> datetime | None:
+    """Return the first tick later than ``after``, ``None`` when there is none in 50 years."""
+    moments = CronSim(schedule.cron, after.astimezone(ZoneInfo(schedule.time_zone)))
+    for moment in moments:
+        # In the repeated hour of autumn the simulation starts from the hour's first passage.
+        if (tick := moment.astimezone(UTC)) > after:
+            return tick
+    return None
+
+
+def last_tick(schedule: Schedule, *, until: datetime) -> datetime | None:
+    """Return the last tick that is not later than ``until``, ``None`` when there is none."""
+    # One hour and a bit ahead, because backward the same repeated hour would be skipped.
+    ahead = until + timedelta(minutes=61)
+    moments = CronSim(schedule.cron, ahead.astimezone(ZoneInfo(schedule.time_zone)), reverse=True)
+    for moment in moments:
+        if (tick := moment.astimezone(UTC)) <= until:
+            return tick
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What a schedule asks for.
+
+    ``start`` is when the run that is due now starts, ``None`` when none is; ``next_time`` is the
+    tick after that.
+    """
+
+    start: datetime | None
+    next_time: datetime | None
+
+
+def due(
+    schedule: Schedule, *, promised: datetime | None, busy_until: datetime | None, now: datetime
+) -> Due:
+    """Return what is due, when ``promised`` is the tick that was announced.
+
+    Of the ticks missed since then only the last counts, and only within the starting deadline.
+    It starts at its tick when that is a few seconds ago, else now, so that its timeline is whole.
+    ``busy_until`` is the end of the last run: under Forbid, ticks before it are skipped.
+    """
+    if promised is None or promised > now:
+        return Due(start=None, next_time=promised)
+    upcoming = next_tick(schedule, after=now)
+    missed = last_tick(schedule, until=now) or promised
+    late = now - missed
+    overlapped = (
+        schedule.concurrency_policy is ConcurrencyPolicy.FORBID
+        and busy_until is not None
+        and missed < busy_until
+    )
+    if overlapped or late > timedelta(seconds=schedule.starting_deadline_seconds):
+        return Due(start=None, next_time=upcoming)
+    return Due(start=missed if late <= ON_TIME else now, next_time=upcoming)
+
+
+def run_end(scenario: AnomalyScenario, start: datetime) -> datetime:
+    """Return when a run that starts at ``start`` ends by itself.
+
+    Under a schedule that replaces, that is the next tick at the latest.
+    """
+    spec = scenario.spec
+    cut = None
+    if spec.schedule is not None and spec.schedule.concurrency_policy is ConcurrencyPolicy.REPLACE:
+        cut = next_tick(spec.schedule, after=start)
+    return from_micros(run_window(spec, start, cut=cut).end_us)
+
+
+def promised_tick(scenario: AnomalyScenario, now: datetime) -> datetime | None:
+    """Return the tick that a schedule's next run waits for; it may lie in the past.
+
+    That is the one announced in the status. After a change of the spec, be it a new expression or
+    the end of a suspension, only ticks from now on count.
+    """
+    schedule, status, metadata = scenario.spec.schedule, scenario.status, scenario.metadata
+    if schedule is None:
+        return None
+    if status.observed_generation == 0:
+        return next_tick(schedule, after=metadata.creation_timestamp or now)
+    if status.observed_generation == metadata.generation and status.next_run_time is not None:
+        return status.next_run_time
+    return next_tick(schedule, after=now)
+
+
+def wants_new_run(scenario: AnomalyScenario) -> bool:
+    """Return whether a run is owed that no schedule asks for: the first one, or one by token."""
+    run = scenario.status.run
+    if run is None:
+        return scenario.spec.schedule is None
+    return run.token != scenario.spec.run_token
+
+
+def own_start(scenario: AnomalyScenario, *, rerun: bool, now: datetime) -> datetime:
+    """Return when a run starts that no schedule asked for.
+
+    A first run starts at ``startTime``, even if that is past, or ``startDelaySeconds`` after the
+    creation; a re-run counts its delay from now and ignores a start time that is past.
+    """
+    spec, created = scenario.spec, scenario.metadata.creation_timestamp or now
+    if spec.start_time is not None:
+        return max(spec.start_time, now) if rerun else spec.start_time
+    delay = timedelta(seconds=spec.start_delay_seconds or 0)
+    return now + delay if rerun else max(created + delay, now)
+
+
+def expected_start(scenario: AnomalyScenario, now: datetime) -> datetime | None:
+    """Return when the run in hand started, or the next one will; ``None`` when none is to come."""
+    spec, run = scenario.spec, scenario.status.run
+    if is_open(run) and run is not None and run.token == spec.run_token:
+        return run.start_time
+    if spec.state is not ScenarioState.ACTIVE:
+        return None
+    if wants_new_run(scenario):
+        return own_start(scenario, rerun=run is not None, now=now)
+    promised = promised_tick(scenario, now)
+    if spec.schedule is not None and promised is not None and promised <= now:
+        busy_until = run.end_time if run is not None else None
+        asked = due(spec.schedule, promised=promised, busy_until=busy_until, now=now)
+        return asked.start or asked.next_time
+    return promised
+
+
+def is_open(run: Run | None) -> bool:
+    """Return whether the run has not ended."""
+    return run is not None and run.phase in OPEN_PHASES
+
+
+def is_live(scenario: AnomalyScenario) -> bool:
+    """Return whether the scenario's faults are to be in the desired state now.
+
+    Only a run that stands in the status counts, because its start is fixed there; a run whose token
+    was replaced, or that was suspended or aborted, does not.
+    """
+    spec, run = scenario.spec, scenario.status.run
+    return (
+        spec.mode is ScenarioMode.RUN
+        and spec.state is ScenarioState.ACTIVE
+        and scenario.metadata.deletion_timestamp is None
+        and run is not None
+        and is_open(run)
+        and run.token == spec.run_token
+    )

@@ -1,0 +1,184 @@
+"""What one shard produces: frames and events, from due ticks and changes of the desired state.
+
+No Kafka, no clock, no event loop: a :class:`Production` is a state machine that a worker thread
+moves on, one call at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reactorsync.wire.checkpoint import Checkpoint
+from reactorsync.wire.events import Event, ShardHeartbeat
+from reactorsync.wire.frame import Frame, FrameOrigin
+from reactorsync.wire.topics import Topics
+from reactorsync_generator.desired_view import Change
+from reactorsync_generator.events import EventLedger, Observation
+from reactorsync_generator.inheritance import Inheritance
+from reactorsync_generator.shard import Sample, Shard
+from reactorsync_generator.ticking import Cadence, Due
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who produces: generator's name, CloudEvents source, id of the process's life."""
+
+    generator: str
+    source: str
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedFrame:
+    """A frame ready to be sent."""
+
+    topic: str
+    shard: int
+    tick_us: int
+    value: bytes
+    headers: Sequence[tuple[str, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What is to be done: changes valid from ``boundary_us``, and the tick that is due, if any."""
+
+    changes: Sequence[Change] = ()
+    boundary_us: int = 0
+    due: Due | None = None
+    tell_all: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Yield:
+    """What came of it: at most one frame, and events in the order in which things happened."""
+
+    frame: EncodedFrame | None
+    events: list[Event]
+
+
+class Production:
+    """The output of shard ``number`` since this process took it over at ``epoch_us``."""
+
+    def __init__(
+        self, number: int, identity: Identity, *, topics: Topics, epoch_us: int, catch_up_us: int
+    ) -> None:
+        self._number = number
+        self._identity = identity
+        self._topics = topics
+        self._epoch_us = epoch_us
+        self._sequence = 0
+        self._shard = Shard(number, catch_up_us=catch_up_us)
+        self._ledger = EventLedger(shard=number, generator=identity.generator)
+        self._readings = 0
+        self._late_ticks = 0
+        self._heartbeat_us = epoch_us
+
+    @property
+    def cadence(self) -> Cadence:
+        """When ticks are due."""
+        return self._shard.cadence
+
+    @property
+    def reactors(self) -> int:
+        """How many reactors the shard has, suspended ones included."""
+        return len(self._shard)
+
+    def inherit(self, inheritance: Inheritance) -> None:
+        """Take what a former owner left, for the plants that are added from now on."""
+        self._shard.inherit(inheritance)
+
+    def oldest_us(self, now_us: int) -> int:
+        """Return how far the plants have been simulated; see :meth:`Shard.oldest_us`."""
+        return self._shard.oldest_us(now_us)
+
+    def catch_up(self, to_us: int) -> None:
+        """Simulate up to ``to_us`` in silence."""
+        self._shard.advance(to_us)
+
+    def turn(self, turn: Turn) -> Yield:
+        """Do what is to be done, in order of time."""
+        due, changes = turn.due, turn.changes
+        events: list[Event] = []
+        if changes and (due is None or turn.boundary_us <= due.tick_us):
+            events += self._apply(changes, turn.boundary_us)
+            changes = ()
+        sample = None if due is None else self._shard.sample(due.tick_us)
+        if sample is not None:
+            events += self._ledger.observed(
+                Observation(sample.tick_us, sample.slots, sample.power_permille, sample.trip_causes)
+            )
+        if changes:
+            events += self._apply(changes, turn.boundary_us)
+        if turn.tell_all:
+            events += self._ledger.current(turn.boundary_us)
+        return Yield(None if sample is None else self._encode(sample), events)
+
+    def count_late(self, ticks: int) -> None:
+        """Take note of ticks that came out late, or not at all."""
+        self._late_ticks += ticks
+
+    def heartbeat(self, now_us: int) -> ShardHeartbeat:
+        """Return the heartbeat, with the rate of readings since the last one."""
+        seconds = max(now_us - self._heartbeat_us, 1) / 1e6
+        rate = self._readings / seconds
+        self._readings, self._heartbeat_us = 0, now_us
+        return ShardHeartbeat(
+            shard=self._number,
+            generator=self._identity.generator,
+            run=self._identity.run,
+            epoch=self._epoch_us,
+            tick_us=now_us,
+            reactors=len(self._shard),
+            readings_per_second=round(rate, 3),
+            late_ticks=self._late_ticks,
+        )
+
+    def checkpoint(self, now_us: int) -> tuple[Checkpoint, bytes]:
+        """Return the states of all plants, and the same encoded."""
+        checkpoint = self._shard.checkpoint(now_us)
+        return checkpoint, checkpoint.encode()
+
+    def inheritance(self, now_us: int) -> Inheritance:
+        """Return the states of all plants, to begin anew from."""
+        return self._shard.inheritance(now_us)
+
+    def _apply(self, changes: Sequence[Change], at_us: int) -> list[Event]:
+        events: list[Event] = []
+        for applied in self._shard.apply(changes, at_us=at_us):
+            if applied.desired is None:
+                self._ledger.forget(applied.key)
+            else:
+                events += self._ledger.applied(
+                    applied.desired,
+                    faults=applied.faults,
+                    slot=applied.slot,
+                    renewed=applied.renewed,
+                    trip_cause=applied.trip_cause,
+                    at_us=at_us,
+                )
+        return events
+
+    def _encode(self, sample: Sample) -> EncodedFrame:
+        self._readings += len(sample.reactors)
+        frame = Frame(
+            tick_us=sample.tick_us,
+            origin=FrameOrigin(
+                shard=self._number,
+                run=self._identity.run,
+                epoch=self._epoch_us,
+                sequence=self._sequence,
+            ),
+            reactors=sample.reactors,
+            trip_causes=sample.trip_causes,
+            readings=sample.readings,
+        )
+        self._sequence += 1
+        return EncodedFrame(
+            topic=self._topics.telemetry(sample.tick_us),
+            shard=self._number,
+            tick_us=sample.tick_us,
+            value=frame.encode(),
+            headers=frame.envelope(source=self._identity.source).headers(),
+        )

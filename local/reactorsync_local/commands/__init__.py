@@ -1,0 +1,1 @@
+"""The commands, one module each: they parse arguments, ask for data and hand it to rendering."""

@@ -1,0 +1,168 @@
+"""Gathers what the summary shows: resources, live readings, and the parts' probes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from reactorsync.resources import AnomalyScenario, Reactor
+from reactorsync.resources.reactor import HealthState
+from reactorsync.resources.scenario import RunPhase
+from reactorsync.wire.keys import reactor_key
+from reactorsync_local.client import ApiClient, Selection
+from reactorsync_local.errors import CommandError, Refused
+from reactorsync_local.fleet.parts_watch import PartsWatch
+from reactorsync_local.fleet.values import (
+    KEY_SIGNALS,
+    TREND_SIGNAL,
+    FleetView,
+    ReactorView,
+    ScenarioView,
+)
+from reactorsync_local.live_client import LiveClient, LiveReading
+from reactorsync_local.rendering.columns import health_of
+from reactorsync_local.server import Server
+
+log = logging.getLogger(__name__)
+
+TREND_LENGTH: Final = 60
+_POLL_SECONDS: Final = 1.0
+_SHARE_OF_TIME: Final = 0.05
+"""Listing a large fleet must not keep a core busy: at most this share of the time goes into it."""
+
+_FOLLOWED: Final = 200
+"""How many reactors are followed live: all of a small fleet, the worst of a large one."""
+
+_STALE_SECONDS: Final = 10.0
+
+
+class FleetMonitor:
+    """Keeps itself up to date while :meth:`run` runs; :meth:`view` may be asked at any moment."""
+
+    def __init__(self, server: Server, state_dir: Path | None, *, release: str) -> None:
+        self._server = server
+        self._release = release
+        self._live = LiveClient(server, reactors=[], signals=KEY_SIGNALS)
+        self._parts = PartsWatch(server, state_dir)
+        self._reactors: dict[str, Reactor] = {}
+        self._scenarios: Sequence[AnomalyScenario] = ()
+        self._readings: dict[str, LiveReading] = {}
+        self._trends: dict[str, deque[float | None]] = {}
+        self._problem = "connecting"
+        self._live_problem = ""
+
+    async def run(self) -> None:
+        """Gather without end; cancel to stop. A fault in here must not end what is watched."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._follow_resources())
+                group.create_task(self._follow_readings())
+                group.create_task(self._parts.run())
+        except Exception:
+            log.exception("the summary stopped")
+            self._problem = "the summary stopped; `reactorsync logs supervisor` has more"
+
+    def view(self) -> FleetView:
+        """Return what is known now."""
+        now = datetime.now(UTC)
+        return FleetView(
+            url=self._server.url,
+            release=self._release,
+            now=now,
+            started_at=self._parts.started_at,
+            reactors=[self._reactor_view(key, one, now) for key, one in self._reactors.items()],
+            scenarios=scenario_views(self._scenarios, now),
+            stream=self._parts.stream,
+            parts=self._parts.parts,
+            problem=self._problem or self._live_problem,
+        )
+
+    async def _follow_resources(self) -> None:
+        async with ApiClient(self._server) as client:
+            while True:
+                began = time.monotonic()
+                try:
+                    reactors = await client.reactors(Selection())
+                    self._scenarios = await client.scenarios(Selection())
+                except CommandError as error:
+                    self._problem = str(error)
+                else:
+                    self._problem = ""
+                    self._reactors = {_key(reactor): reactor for reactor in reactors}
+                    await self._live.subscribe(self._followed())
+                cost = time.monotonic() - began
+                await asyncio.sleep(max(_POLL_SECONDS, cost / _SHARE_OF_TIME))
+
+    def _followed(self) -> list[str]:
+        if len(self._reactors) <= _FOLLOWED:
+            return list(self._reactors)
+        worst = self.view().worst_first[:_FOLLOWED]
+        return sorted(reactor.key for reactor in worst)
+
+    async def _follow_readings(self) -> None:
+        try:
+            async for readings in self._live.forever():
+                for reading in readings:
+                    self._readings[reading.reactor] = reading
+                    trend = self._trends.setdefault(reading.reactor, deque(maxlen=TREND_LENGTH))
+                    trend.append(reading.values.get(TREND_SIGNAL))
+        except Refused as refused:
+            self._live_problem = str(refused)
+
+    def _reactor_view(self, key: str, reactor: Reactor, now: datetime) -> ReactorView:
+        reading = self._readings.get(key)
+        if reading is not None and (now - reading.time).total_seconds() > _STALE_SECONDS:
+            reading = None
+        health, trip_cause = health_of(reactor), reactor.status.trip_cause
+        if reading is not None and reading.trip_cause is not None:
+            health, trip_cause = HealthState.TRIPPED, reading.trip_cause
+        return ReactorView(
+            key=key,
+            design=reactor.spec.design,
+            health=health,
+            trip_cause=trip_cause,
+            faults=[fault.fault for fault in reactor.status.active_faults],
+            values=reading.values if reading is not None else {},
+            trend=tuple(self._trends.get(key, ())),
+            read_at=reading.time if reading is not None else None,
+        )
+
+
+def scenario_views(scenarios: Sequence[AnomalyScenario], now: datetime) -> list[ScenarioView]:
+    """Return the scenarios with a run that goes on or is to come, the next to end first."""
+    views = [view for scenario in scenarios if (view := _scenario_view(scenario, now)) is not None]
+    return sorted(views, key=_urgency)
+
+
+def _scenario_view(scenario: AnomalyScenario, now: datetime) -> ScenarioView | None:
+    run, targets = scenario.status.run, scenario.status.targets
+    if run is None or run.phase not in (RunPhase.PENDING, RunPhase.RUNNING):
+        return None
+    length = (run.end_time - run.start_time).total_seconds()
+    elapsed = (now - run.start_time).total_seconds()
+    return ScenarioView(
+        name=scenario.metadata.name,
+        phase=run.phase.value,
+        faults=[stage.fault.value for stage in scenario.spec.stages],
+        selected=targets.selected,
+        injected=targets.injected,
+        share_done=min(max(elapsed / length, 0.0), 1.0) if length > 0 else 1.0,
+        seconds_left=max(0.0, length - elapsed) if elapsed >= 0 else None,
+        starts_in=-elapsed if elapsed < 0 else None,
+    )
+
+
+def _urgency(view: ScenarioView) -> tuple[float, str]:
+    if view.seconds_left is not None:
+        return view.seconds_left, view.name
+    return 1e9 + (view.starts_in or 0.0), view.name
+
+
+def _key(reactor: Reactor) -> str:
+    return reactor_key(reactor.metadata.namespace, reactor.metadata.name)

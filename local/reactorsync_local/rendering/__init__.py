@@ -1,0 +1,1 @@
+"""How values look on a terminal: functions of values, no I/O."""

@@ -1,0 +1,87 @@
+"""Which server a command talks to, and as whom."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from reactorsync_local.errors import BadInput
+from reactorsync_local.state_dir import find_state_dir, running_instance
+from reactorsync_local.supervisor.errors import LocalError
+
+SERVER_VARIABLE: Final = "REACTORSYNC_SERVER"
+TOKEN_VARIABLE: Final = "REACTORSYNC_API_TOKEN"  # noqa: S105 - a name, no secret
+DEFAULT_URL: Final = "http://127.0.0.1:8000"
+
+API_URL: Final = "api"
+"""Name of the API's address in the state file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Address of an API without a slash at its end, and the bearer token if there is one."""
+
+    url: str
+    token: str | None = None
+
+    @property
+    def websocket_url(self) -> str:
+        """Address of live telemetry."""
+        scheme, rest = self.url.split(":", 1)
+        return f"{'wss' if scheme == 'https' else 'ws'}:{rest}/ws"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers that every request carries."""
+        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the server is on this machine, where no proxy has a place."""
+        host = urlsplit(self.url).hostname or ""
+        try:
+            return ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return host == "localhost"
+
+
+def find_server(chosen: str | None) -> Server:
+    """Return the server chosen, else the environment's, else the one running from the state folder.
+
+    Raises:
+        BadInput: the address is none, or the token's file cannot be read.
+    """
+    url = chosen or os.environ.get(SERVER_VARIABLE) or _running_url() or DEFAULT_URL
+    if "://" not in url:
+        url = f"http://{url}"
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise BadInput(f"{url!r} is no address of a server", hint=f"write it as {DEFAULT_URL}")
+    return Server(url.rstrip("/"), find_token())
+
+
+def find_token() -> str | None:
+    """Return the token of ``REACTORSYNC_API_TOKEN`` or ``REACTORSYNC_API_TOKEN_FILE``."""
+    if token := os.environ.get(TOKEN_VARIABLE):
+        return token
+    path = os.environ.get(f"{TOKEN_VARIABLE}_FILE")
+    if not path:
+        return None
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise BadInput(
+            f"cannot read {path}: {error.strerror}", hint=f"set {TOKEN_VARIABLE}_FILE to a file"
+        ) from error
+
+
+def _running_url() -> str | None:
+    try:
+        state = running_instance(find_state_dir(None))
+    except LocalError:
+        return None
+    return state.urls.get(API_URL) if state is not None else None

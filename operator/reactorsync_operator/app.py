@@ -1,0 +1,221 @@
+"""The operator, wired up: which task feeds which, and what happens when something is away."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from datetime import UTC, datetime
+from typing import Final
+
+from reactorsync.bus.port import BrokerUnavailable, Bus, TopicMismatch
+from reactorsync.resources import AnomalyScenario, Reactor
+from reactorsync.service import Backoff, Readiness
+from reactorsync.store import NotFound, ResourceStore, StoreUnavailable
+from reactorsync_operator.event_reader import EventReader
+from reactorsync_operator.fleet import Fleet, WorkKey
+from reactorsync_operator.metrics import INCARNATIONS
+from reactorsync_operator.pool import FilePool, generators_for, keep_pool
+from reactorsync_operator.publisher import Publisher
+from reactorsync_operator.reconciler import Reconciler
+from reactorsync_operator.settings import OperatorSettings
+from reactorsync_operator.status_writer import StatusWriter
+from reactorsync_operator.topics_keeper import TopicsKeeper
+from reactorsync_operator.watcher import View, Watcher
+from reactorsync_operator.work_queue import WorkQueue
+
+log = logging.getLogger(__name__)
+
+STORE: Final = "store"
+BROKER: Final = "broker"
+"""Names of the dependencies in ``/readyz``."""
+
+LOOK_SECONDS: Final = 2.0
+"""How often store and broker are asked whether they are there, and still the same."""
+
+BROKER_GRACE_SECONDS: Final = 10.0
+"""How long planning waits at start for what the broker knows, before statuses say it is away."""
+
+
+class _NewIncarnation(Exception):
+    """The broker was replaced by one that has forgotten everything."""
+
+
+class Operator:
+    """Everything that runs; only the adapters behind ``store`` and ``bus`` differ between modes."""
+
+    def __init__(
+        self,
+        settings: OperatorSettings,
+        *,
+        store: ResourceStore,
+        bus: Bus,
+        readiness: Readiness,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._bus = bus
+        self._readiness = readiness
+        readiness.expect(STORE, BROKER)
+        topics = settings.topics
+        queue: WorkQueue[WorkKey] = WorkQueue(time.monotonic)
+        self.fleet = Fleet(shards=settings.shards, mark=queue.add)
+        self._queue = queue
+        self._writer = StatusWriter(
+            store,
+            self.fleet,
+            replan=queue.add,
+            interval_seconds=settings.status_interval_seconds,
+            clock=time.monotonic,
+        )
+        self.publisher = Publisher(bus, topics)
+        self._reconciler = Reconciler(
+            self.fleet, queue, self.publisher, self._writer, clock=_utc_now
+        )
+        self._events = EventReader(
+            bus,
+            topics,
+            take=self._reconciler.take_event,
+            since=self._reconciler.relevant_since,
+        )
+        self._topics_keeper = TopicsKeeper(bus, topics)
+        self._reactors = Watcher(
+            store,
+            Reactor,
+            View(
+                lambda: set(self.fleet.reactors), self.fleet.put_reactor, self.fleet.remove_reactor
+            ),
+            sweep_seconds=settings.sweep_seconds,
+            swept=self._reconciler.sweep,
+        )
+        self._scenarios = Watcher(
+            store,
+            AnomalyScenario,
+            View(self.fleet.scenario_names, self.fleet.put_scenario, self.fleet.remove_scenario),
+            sweep_seconds=settings.sweep_seconds,
+            swept=self._reconciler.sweep,
+        )
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything known has been planned, published and written."""
+        return self._queue.idle and self.publisher.idle and self._writer.idle
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Reconcile until ``stopping``. What is left undone then, the next start does."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._reactors.run()),
+                group.create_task(self._scenarios.run()),
+                group.create_task(self._writer.run()),
+                group.create_task(self._look_after_store()),
+                group.create_task(self._serve_brokers()),
+                group.create_task(self._reconcile()),
+            ]
+            if self._settings.generator_pool_file is not None:
+                pool = FilePool(self._settings.generator_pool_file)
+                tasks.append(group.create_task(self._keep_pool(pool)))
+            await stopping.wait()
+            for task in tasks:
+                task.cancel()
+
+    async def _reconcile(self) -> None:
+        """Plan, once everything is known that a plan depends on."""
+        await self._fleet_listed()
+        try:
+            async with asyncio.timeout(BROKER_GRACE_SECONDS):
+                await self.publisher.read_back.wait()
+                await self._events.caught_up.wait()
+        except TimeoutError:
+            log.warning("the broker is not there: planning without what it knows")
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._reconciler.run())
+            group.create_task(self._reconciler.wake())
+            group.create_task(self._say_when_all_is_offered())
+
+    async def _fleet_listed(self) -> None:
+        await self._reactors.listed.wait()
+        await self._scenarios.listed.wait()
+
+    async def _say_when_all_is_offered(self) -> None:
+        await self._reconciler.first_pass()
+        self.publisher.offered_all.set()
+
+    async def _look_after_store(self) -> None:
+        """Report whether the store is there; a watch may wait for long before it says so."""
+        while True:
+            try:
+                with contextlib.suppress(NotFound):
+                    await self._store.get(Reactor, "default", "no-such-reactor")
+            except StoreUnavailable as error:
+                self._readiness.fails(STORE, str(error))
+            else:
+                if self._reactors.listed.is_set() and self._scenarios.listed.is_set():
+                    self._readiness.works(STORE)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _serve_brokers(self) -> None:
+        """Live with whatever broker is there, from one incarnation to the next."""
+        await self._fleet_listed()
+        backoff = Backoff()
+        while True:
+            began = time.monotonic()
+            try:
+                await self._serve_broker()
+            except* _NewIncarnation:
+                log.warning("the broker has forgotten everything: telling it all again")
+                INCARNATIONS.inc()
+            except* (BrokerUnavailable, TopicMismatch) as group:
+                if time.monotonic() - began > LOOK_SECONDS:
+                    backoff.reset()
+                else:
+                    self._reconciler.set_delivery_problem(str(_first(group)))
+                self._readiness.fails(BROKER, str(_first(group)))
+                await asyncio.sleep(backoff.next_pause())
+
+    async def _serve_broker(self) -> None:
+        cluster = await self._bus.cluster_id()
+        await self._topics_keeper.keep()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.publisher.session())
+            group.create_task(self._topics_keeper.session())
+            group.create_task(self._look_after(cluster))
+            await self.publisher.read_back.wait()
+            self._reconciler.recall()
+            group.create_task(self._events.session(cluster))
+
+    async def _look_after(self, cluster: str) -> None:
+        """Report that the broker works, until it is away or another one."""
+        await self.publisher.read_back.wait()
+        self._reconciler.set_delivery_problem(None)
+        while True:
+            self._readiness.works(BROKER)
+            await asyncio.sleep(LOOK_SECONDS)
+            if await self._bus.cluster_id() != cluster:
+                raise _NewIncarnation
+
+    async def _keep_pool(self, pool: FilePool) -> None:
+        await self._reactors.listed.wait()
+        settings = self._settings
+
+        def needed() -> int:
+            return generators_for(
+                self.fleet.readings_per_second,
+                capacity=settings.generator_capacity,
+                shards=settings.shards,
+            )
+
+        await keep_pool(pool, needed, clock=time.monotonic)
+
+
+def _first(group: BaseExceptionGroup[Exception]) -> BaseException:
+    """Return the first error in the group, which may hold groups."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,401 @@
+"""The resources as they were last seen, and who acts on whom.
+
+Everything derived is kept up to date in proportion to what changed: which reactors carry a label,
+which match a scenario, which of those it chose, and so which scenarios act on a reactor.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from reactorsync.planning.compose import LeftOut
+from reactorsync.planning.schedule import is_live, is_open
+from reactorsync.planning.targets import (
+    Candidate,
+    Selection,
+    candidate,
+    choose,
+    failure_on,
+    matches,
+    missing_names,
+)
+from reactorsync.resources import AnomalyScenario, Kind, Reactor, ReactorState
+from reactorsync.resources.scenario import Run
+from reactorsync.wire.keys import reactor_key, shard_of
+
+_NOBODY = Selection(matched=0, chosen=(), failures=())
+
+
+@dataclass(frozen=True, slots=True)
+class WorkKey:
+    """An object to look at: its kind and ``namespace/name``."""
+
+    kind: Kind
+    name: str
+
+
+@dataclass(slots=True)
+class _Scenario:
+    resource: AnomalyScenario
+    ranked: list[Candidate] = field(default_factory=list)
+    members: dict[UUID, Candidate] = field(default_factory=dict)
+    selection: Selection = _NOBODY
+    conflicts: dict[str, str] = field(default_factory=dict)
+
+
+class Fleet:
+    """The view. ``mark`` is called for every object whose plan may have changed."""
+
+    def __init__(self, *, shards: int, mark: Callable[[WorkKey], None]) -> None:
+        self._shards = shards
+        self._mark = mark
+        self._reactors: dict[str, Reactor] = {}
+        self._scenarios: dict[str, _Scenario] = {}
+        self._names: dict[UUID, str] = {}
+        self._scenario_names: dict[UUID, str] = {}
+        self._by_namespace: defaultdict[str, set[str]] = defaultdict(set)
+        self._scenarios_in: defaultdict[str, set[str]] = defaultdict(set)
+        self._by_label: defaultdict[tuple[str, str, str], set[str]] = defaultdict(set)
+        self._by_shard: defaultdict[int, set[str]] = defaultdict(set)
+        self._chosen_by: defaultdict[str, set[str]] = defaultdict(set)
+        self._left_out: dict[str, tuple[LeftOut, ...]] = {}
+        self._stale: set[str] = set()
+        self._intervals: Counter[int] = Counter()
+
+    @property
+    def reactors(self) -> Mapping[str, Reactor]:
+        """Every reactor by ``namespace/name``."""
+        return self._reactors
+
+    @property
+    def scenario_count(self) -> int:
+        """How many scenarios there are."""
+        return len(self._scenarios)
+
+    @property
+    def shard_count(self) -> int:
+        """How many shards have reactors."""
+        return len(self._by_shard)
+
+    def scenarios(self) -> Iterator[AnomalyScenario]:
+        """Yield every scenario."""
+        for entry in self._scenarios.values():
+            yield entry.resource
+
+    def scenario_names(self) -> set[str]:
+        """Return ``namespace/name`` of every scenario."""
+        return set(self._scenarios)
+
+    def scenario(self, name: str) -> AnomalyScenario | None:
+        """Return a scenario by ``namespace/name``."""
+        entry = self._scenarios.get(name)
+        return entry.resource if entry is not None else None
+
+    def name_of(self, uid: UUID) -> str | None:
+        """Return ``namespace/name`` of the reactor with that UID."""
+        return self._names.get(uid)
+
+    def scenario_named(self, uid: UUID) -> str | None:
+        """Return ``namespace/name`` of the scenario with that UID."""
+        return self._scenario_names.get(uid)
+
+    def on_shard(self, shard: int) -> Set[str]:
+        """Return the reactors of a shard."""
+        return self._by_shard.get(shard, frozenset())
+
+    def shard(self, name: str) -> int:
+        """Return the shard of a reactor."""
+        return shard_of(name, self._shards)
+
+    def acting_on(self, name: str) -> tuple[AnomalyScenario, ...]:
+        """Return the scenarios that chose a reactor."""
+        self._refresh()
+        chosen_by = self._chosen_by.get(name, ())
+        return tuple(self._scenarios[scenario].resource for scenario in chosen_by)
+
+    def selection(self, name: str) -> Selection:
+        """Return the reactors a scenario chose."""
+        self._refresh()
+        return self._scenarios[name].selection
+
+    def conflicts(self, name: str) -> Mapping[str, str]:
+        """Return, by name of a reactor, to which scenario this one gives way there."""
+        return self._scenarios[name].conflicts
+
+    @property
+    def readings_per_second(self) -> float:
+        """How many readings the running reactors make."""
+        return sum(count * 1000 / interval for interval, count in self._intervals.items())
+
+    def put_reactor(self, reactor: Reactor, *, own_write: bool = False) -> None:
+        """Take in a reactor. ``own_write``: its status was written by this operator's own plan."""
+        name = _name(reactor)
+        before = self._reactors.get(name)
+        if before is not None and before.metadata.uid != reactor.metadata.uid:
+            self.remove_reactor(name)
+            before = None
+        if before is not None and not _is_newer(reactor, before):
+            return
+        self._reactors[name] = reactor
+        if before is None:
+            self._enter(name, reactor)
+        if before is None or before.metadata.labels != reactor.metadata.labels:
+            self._index_labels(name, before, reactor)
+            self._match_reactor(name, reactor)
+        if before is None or before.spec != reactor.spec:
+            self._count_interval(before, -1)
+            self._count_interval(reactor, +1)
+            for scenario in self._chosen_by.get(name, ()):
+                self._choose_again(scenario)
+        if not own_write:
+            self._mark(WorkKey(Kind.REACTOR, name))
+
+    def remove_reactor(self, name: str) -> None:
+        """Drop a reactor that was deleted."""
+        reactor = self._reactors.pop(name, None)
+        if reactor is None:
+            return
+        self._count_interval(reactor, -1)
+        self._index_labels(name, reactor, None)
+        for scenario in self._scenarios_in[reactor.metadata.namespace]:
+            self._leave(scenario, reactor)
+        self._by_namespace[reactor.metadata.namespace].discard(name)
+        on_shard = self._by_shard[self.shard(name)]
+        on_shard.discard(name)
+        if not on_shard:
+            del self._by_shard[self.shard(name)]
+        if reactor.metadata.uid is not None:
+            self._names.pop(reactor.metadata.uid, None)
+        self._chosen_by.pop(name, None)
+        self.set_left_out(name, ())
+        self._mark(WorkKey(Kind.REACTOR, name))
+
+    def put_scenario(self, scenario: AnomalyScenario, *, own_write: bool = False) -> None:
+        """Take in a scenario. ``own_write``: its status was written by this operator's own plan."""
+        name = _name(scenario)
+        entry = self._scenarios.get(name)
+        if entry is not None and entry.resource.metadata.uid != scenario.metadata.uid:
+            self.remove_scenario(name)
+            entry = None
+        if entry is not None and not _is_newer(scenario, entry.resource):
+            return
+        before = entry.resource if entry is not None else None
+        if entry is None:
+            entry = self._scenarios[name] = _Scenario(scenario)
+            self._scenarios_in[scenario.metadata.namespace].add(name)
+            if scenario.metadata.uid is not None:
+                self._scenario_names[scenario.metadata.uid] = name
+        entry.resource = scenario
+        if before is None or before.spec.targets != scenario.spec.targets:
+            self._match_scenario(entry)
+        if before is None or _choice(before) != _choice(scenario):
+            self._choose_again(name)
+        if before is None or _effect(before) != _effect(scenario):
+            for one in entry.selection.chosen:
+                self._mark_uid(one.uid)
+            self._mark(WorkKey(Kind.ANOMALY_SCENARIO, name))
+        elif not own_write:
+            self._mark(WorkKey(Kind.ANOMALY_SCENARIO, name))
+
+    def remove_scenario(self, name: str) -> None:
+        """Drop a scenario that was deleted: its faults vanish from the reactors' plans."""
+        entry = self._scenarios.pop(name, None)
+        if entry is None:
+            return
+        self._stale.discard(name)
+        self._scenarios_in[entry.resource.metadata.namespace].discard(name)
+        if entry.resource.metadata.uid is not None:
+            self._scenario_names.pop(entry.resource.metadata.uid, None)
+        for one in entry.selection.chosen:
+            self._unchoose(name, one)
+        self._mark(WorkKey(Kind.ANOMALY_SCENARIO, name))
+
+    def set_left_out(self, name: str, left_out: tuple[LeftOut, ...]) -> None:
+        """Note which scenarios give way on a reactor, as its last plan found."""
+        before = self._left_out.get(name, ())
+        if before == left_out:
+            return
+        if left_out:
+            self._left_out[name] = left_out
+        else:
+            self._left_out.pop(name, None)
+        reactor = name.partition("/")[2]
+        gives_way = {one.scenario: one.gives_way_to for one in left_out}
+        for uid in {one.scenario for one in before} | gives_way.keys():
+            scenario = self._scenario_names.get(uid)
+            if scenario is None:
+                continue
+            conflicts = self._scenarios[scenario].conflicts
+            if uid in gives_way:
+                conflicts[reactor] = gives_way[uid]
+            else:
+                conflicts.pop(reactor, None)
+            self._mark(WorkKey(Kind.ANOMALY_SCENARIO, scenario))
+
+    def mark_all(self) -> None:
+        """Mark every object."""
+        for name in self._scenarios:
+            self._mark(WorkKey(Kind.ANOMALY_SCENARIO, name))
+        for name in self._reactors:
+            self._mark(WorkKey(Kind.REACTOR, name))
+
+    def _choose_again(self, name: str) -> None:
+        """Note that a scenario must choose again; its plan, at the latest, makes it do so."""
+        self._stale.add(name)
+        self._mark(WorkKey(Kind.ANOMALY_SCENARIO, name))
+
+    def _refresh(self) -> None:
+        """Choose again for the scenarios whose candidates, targets or run changed."""
+        while self._stale:
+            name = self._stale.pop()
+            entry = self._scenarios.get(name)
+            if entry is None:
+                continue
+            before, after = entry.selection, self._choose(entry)
+            if before == after:
+                continue
+            entry.selection = after
+            kept, now = {one.uid for one in before.chosen}, {one.uid for one in after.chosen}
+            for one in before.chosen:
+                if one.uid not in now:
+                    self._unchoose(name, one)
+            for one in after.chosen:
+                if one.uid not in kept:
+                    self._chosen_by[self._names[one.uid]].add(name)
+                    self._mark_uid(one.uid)
+            self._mark(WorkKey(Kind.ANOMALY_SCENARIO, name))
+
+    def _choose(self, entry: _Scenario) -> Selection:
+        scenario = entry.resource
+        chosen = choose(scenario.spec.targets, entry.ranked, run=_standing_run(scenario))
+        failures = (failure_on(scenario, self._by_uid(one.uid)) for one in chosen)
+        present = {one.reactor for one in entry.ranked} if scenario.spec.targets.names else ()
+        return Selection(
+            matched=len(entry.ranked),
+            chosen=chosen,
+            failures=(
+                *missing_names(scenario, present),
+                *(failure for failure in failures if failure is not None),
+            ),
+        )
+
+    def _enter(self, name: str, reactor: Reactor) -> None:
+        self._by_namespace[reactor.metadata.namespace].add(name)
+        self._by_shard[self.shard(name)].add(name)
+        if reactor.metadata.uid is not None:
+            self._names[reactor.metadata.uid] = name
+
+    def _index_labels(self, name: str, before: Reactor | None, after: Reactor | None) -> None:
+        namespace = name.partition("/")[0]
+        old = before.metadata.labels.items() if before is not None else frozenset()
+        new = after.metadata.labels.items() if after is not None else frozenset()
+        for key, value in old - new:
+            carriers = self._by_label[namespace, key, value]
+            carriers.discard(name)
+            if not carriers:
+                del self._by_label[namespace, key, value]
+        for key, value in new - old:
+            self._by_label[namespace, key, value].add(name)
+
+    def _match_reactor(self, name: str, reactor: Reactor) -> None:
+        for scenario in self._scenarios_in[reactor.metadata.namespace]:
+            entry = self._scenarios[scenario]
+            if matches(entry.resource, reactor):
+                self._join(scenario, entry, reactor)
+            else:
+                self._leave(scenario, reactor)
+
+    def _match_scenario(self, entry: _Scenario) -> None:
+        scenario = entry.resource
+        found = [
+            candidate(scenario.spec.targets, self._reactors[name])
+            for name in self._possible(scenario)
+            if matches(scenario, self._reactors[name])
+        ]
+        entry.ranked = sorted(found)
+        entry.members = {one.uid: one for one in found}
+
+    def _possible(self, scenario: AnomalyScenario) -> Iterable[str]:
+        """Return the fewest reactors among which all matches are."""
+        namespace, targets = scenario.metadata.namespace, scenario.spec.targets
+        if targets.selector is None:
+            names = (reactor_key(namespace, name) for name in targets.names or ())
+            return [name for name in dict.fromkeys(names) if name in self._reactors]
+        carriers = [
+            self._by_label.get((namespace, key, value), set())
+            for key, value in targets.selector.match_labels.items()
+        ]
+        return min(carriers, key=len, default=self._by_namespace[namespace])
+
+    def _join(self, name: str, entry: _Scenario, reactor: Reactor) -> None:
+        one = candidate(entry.resource.spec.targets, reactor)
+        if one.uid in entry.members:
+            return
+        entry.members[one.uid] = one
+        bisect.insort(entry.ranked, one)
+        self._choose_again(name)
+
+    def _leave(self, name: str, reactor: Reactor) -> None:
+        entry = self._scenarios[name]
+        uid = reactor.metadata.uid
+        one = entry.members.pop(uid, None) if uid is not None else None
+        if one is None:
+            return
+        del entry.ranked[bisect.bisect_left(entry.ranked, one)]
+        self._choose_again(name)
+
+    def _unchoose(self, scenario: str, one: Candidate) -> None:
+        name = self._names.get(one.uid)
+        if name is None:
+            return
+        self._chosen_by[name].discard(scenario)
+        self._mark(WorkKey(Kind.REACTOR, name))
+
+    def _mark_uid(self, uid: UUID) -> None:
+        name = self._names.get(uid)
+        if name is not None:
+            self._mark(WorkKey(Kind.REACTOR, name))
+
+    def _by_uid(self, uid: UUID) -> Reactor:
+        return self._reactors[self._names[uid]]
+
+    def _count_interval(self, reactor: Reactor | None, step: int) -> None:
+        if reactor is not None and reactor.spec.state is ReactorState.RUNNING:
+            self._intervals[reactor.spec.telemetry.interval_milliseconds] += step
+
+
+def _name(resource: Reactor | AnomalyScenario) -> str:
+    return reactor_key(resource.metadata.namespace, resource.metadata.name)
+
+
+def _is_newer(resource: Reactor | AnomalyScenario, known: Reactor | AnomalyScenario) -> bool:
+    """Return whether ``resource`` was stored after ``known``: a watch may lag behind own writes."""
+    version, known_version = resource.metadata.resource_version, known.metadata.resource_version
+    if version.isdecimal() and known_version.isdecimal():
+        return int(version) > int(known_version)
+    return version != known_version
+
+
+def _standing_run(scenario: AnomalyScenario) -> Run | None:
+    """Return the run whose choice may be closed."""
+    run = scenario.status.run
+    if run is None or not is_open(run) or run.token != scenario.spec.run_token:
+        return None
+    return run
+
+
+def _choice(scenario: AnomalyScenario) -> tuple[object, ...]:
+    """Return all of a scenario that its choice of reactors, and its failures on them, depend on."""
+    run = _standing_run(scenario)
+    closed = (run.selection_cutoff, run.start_time) if run is not None else None
+    return (scenario.spec.targets, scenario.spec.stages, closed)
+
+
+def _effect(scenario: AnomalyScenario) -> tuple[object, ...]:
+    """Return all of a scenario that the faults of its reactors depend on."""
+    run = scenario.status.run if is_live(scenario) else None
+    return (scenario.spec, (run.number, run.start_time) if run is not None else None)

@@ -1,0 +1,213 @@
+"""What the conditions of a scenario say, each as a function of the facts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from reactorsync.resources.scenario import RunPhase, ScenarioMode, ScenarioState
+from reactorsync_operator.reconcile.conditions import Finding, false, true, unknown
+from reactorsync_operator.reconcile.facts import REPORT_WITHIN, Facts
+from reactorsync_operator.reconcile.reasons import ScenarioReason
+
+
+def targets_resolved(facts: Facts) -> Finding:
+    """Say whether there is anything to act on."""
+    counts = facts.counts
+    if counts.selected == 0:
+        return false(ScenarioReason.NO_TARGETS, "no reactor matches")
+    message = f"{counts.selected} of {counts.matched} matching reactors chosen"
+    if counts.failed:
+        message += f"; on {counts.failed} the faults cannot act as declared"
+    return true(ScenarioReason.RESOLVED, message)
+
+
+def injected(facts: Facts) -> Finding:
+    """Say whether every target reported a fault of the run acting."""
+    counts, run = facts.counts, facts.run
+    if facts.spec.mode is ScenarioMode.DRY_RUN:
+        return false(ScenarioReason.DRY_RUN)
+    if run is None:
+        return unknown(ScenarioReason.NOT_STARTED)
+    progress = f"{counts.injected} of {facts.expected} targets reported the fault acting"
+    if facts.expected > 0 and facts.awaited == 0:
+        return true(ScenarioReason.ALL_INJECTED, progress)
+    if not facts.run_is_open:
+        if run.start_time >= run.end_time:
+            return false(ScenarioReason.NOT_INJECTED, "the run was ended before it began")
+        if counts.injected:
+            return false(ScenarioReason.PARTLY_INJECTED, progress)
+        return false(ScenarioReason.NOT_INJECTED, progress)
+    if not _begun(facts):
+        return false(ScenarioReason.WAITING_FOR_START)
+    if facts.spec.state is ScenarioState.SUSPENDED:
+        return false(ScenarioReason.SUSPENDED, progress)
+    if facts.expected == 0:
+        return false(ScenarioReason.NO_TARGETS)
+    return false(ScenarioReason.INJECTING, progress)
+
+
+def verified(facts: Facts) -> Finding:
+    """Say whether somebody who looked at the telemetry saw the fault."""
+    verification = facts.report.verification
+    if verification is None:
+        return unknown(ScenarioReason.NOT_OBSERVED)
+    if verification.confirmed:
+        return true(ScenarioReason.CONFIRMED, verification.message)
+    return false(ScenarioReason.MISMATCH, verification.message)
+
+
+def recovered(facts: Facts) -> Finding:
+    """Say whether the run is over and every target reported its faults gone."""
+    counts = facts.counts
+    if facts.run is None:
+        return unknown(ScenarioReason.NOT_STARTED)
+    progress = f"{counts.recovered} of {counts.injected} targets reported their faults gone"
+    if facts.run_is_open:
+        if counts.injected == 0:
+            return unknown(ScenarioReason.NOTHING_INJECTED)
+        if facts.acting:
+            return false(ScenarioReason.FAULTS_ACTIVE)
+        return false(ScenarioReason.RUN_IN_PROGRESS)
+    if facts.acting:
+        if facts.settled:
+            return unknown(ScenarioReason.NOT_REPORTED, progress)
+        return false(ScenarioReason.RECOVERING, progress)
+    if counts.injected:
+        return true(ScenarioReason.ALL_RECOVERED, progress)
+    if facts.settled:
+        return true(ScenarioReason.NOTHING_INJECTED)
+    return unknown(ScenarioReason.RECOVERING)
+
+
+def suspended(facts: Facts) -> Finding:
+    """Say whether the user has suspended the scenario."""
+    if facts.spec.state is ScenarioState.SUSPENDED:
+        return true(ScenarioReason.SUSPENDED)
+    return false(ScenarioReason.NOT_SUSPENDED)
+
+
+def succeeded(facts: Facts) -> Finding:
+    """Say whether the run did what it declares, once that is final."""
+    run, counts = facts.run, facts.counts
+    if run is None:
+        return unknown(ScenarioReason.NOT_STARTED)
+    if not facts.settled:
+        return unknown(ScenarioReason.RUN_IN_PROGRESS)
+    if run.phase is RunPhase.ABORTED:
+        return false(ScenarioReason.ABORTED, "the run was ended before its time")
+    if facts.missed:
+        return false(ScenarioReason.MISSED, "the whole run lay in the past when it was first seen")
+    if counts.failed:
+        return false(
+            ScenarioReason.TARGETS_FAILED,
+            f"on {counts.failed} reactors the faults could not act as declared",
+        )
+    if facts.expected == 0 and counts.injected == 0:
+        return false(ScenarioReason.NO_TARGETS)
+    if facts.awaited:
+        return false(
+            ScenarioReason.NOT_INJECTED if counts.injected == 0 else ScenarioReason.PARTLY_INJECTED,
+            f"{facts.awaited} of {facts.expected} targets never reported the fault acting",
+        )
+    if facts.acting:
+        return false(
+            ScenarioReason.NOT_RECOVERED, f"{facts.acting} targets never reported the fault gone"
+        )
+    return true(ScenarioReason.COMPLETED)
+
+
+def ready(facts: Facts) -> Finding:
+    """Say whether the operator did what the spec asks for now; not whether plants are fine."""
+    spec, run = facts.spec, facts.run
+    if spec.mode is ScenarioMode.DRY_RUN:
+        return _resolved_or(facts, true(ScenarioReason.DRY_RUN))
+    if facts.delivery_problem is not None and facts.run_is_open:
+        return false(ScenarioReason.DELIVERY_UNAVAILABLE, facts.delivery_problem)
+    if spec.state is not ScenarioState.ACTIVE and facts.acting and not facts.settled:
+        return false(
+            ScenarioReason.LIFTING, f"{facts.acting} targets have not reported the fault gone"
+        )
+    if spec.state is ScenarioState.SUSPENDED:
+        return true(ScenarioReason.SUSPENDED)
+    if spec.state is ScenarioState.ABORTED:
+        return true(ScenarioReason.ABORTED)
+    if run is not None and facts.run_is_open:
+        if not _begun(facts):
+            return true(ScenarioReason.WAITING_FOR_START)
+        if facts.expected and facts.awaited == 0:
+            return true(ScenarioReason.ACTIVE)
+        return _resolved_or(
+            facts,
+            false(
+                ScenarioReason.INJECTING,
+                f"{facts.awaited} of {facts.expected} targets have not reported the fault acting",
+            ),
+        )
+    if facts.next_run_time is not None:
+        return true(ScenarioReason.WAITING_FOR_SCHEDULE)
+    if run is None:
+        return _resolved_or(facts, false(ScenarioReason.NOT_STARTED))
+    return true(
+        ScenarioReason.COMPLETED if run.phase is RunPhase.COMPLETED else ScenarioReason.ABORTED
+    )
+
+
+def overdue_at(facts: Facts, *, waiting_since: datetime) -> datetime | None:
+    """Return when waiting for reports becomes a fault of its own; ``None`` if none are awaited.
+
+    ``waiting_since`` is since when the answer has been no.
+    """
+    begin = facts.faults_begin
+    if facts.acting and facts.spec.state is not ScenarioState.ACTIVE:
+        return waiting_since + REPORT_WITHIN
+    if facts.awaited and facts.run_is_open and begin is not None:
+        return max(begin, waiting_since) + REPORT_WITHIN
+    return None
+
+
+def summary(facts: Facts) -> str:
+    """Return the state in a few words; nothing in it changes merely because time passes."""
+    spec, run, counts = facts.spec, facts.run, facts.counts
+    if spec.mode is ScenarioMode.DRY_RUN:
+        return f"Dry run: would act on {counts.selected} of {counts.matched} reactors"
+    if run is None or (facts.next_run_time is not None and not facts.run_is_open):
+        return _waiting(facts)
+    match run.phase:
+        case RunPhase.PENDING:
+            return f"Run {run.number} starts {_at(run.start_time)} on {counts.selected} reactors"
+        case RunPhase.RUNNING:
+            lifted = ", suspended" if spec.state is ScenarioState.SUSPENDED else ""
+            return (
+                f"Run {run.number} until {_at(run.end_time)}{lifted}: "
+                f"{counts.injected} of {facts.expected} injected"
+            )
+        case RunPhase.COMPLETED | RunPhase.ABORTED:
+            ended = "completed" if run.phase is RunPhase.COMPLETED else "aborted"
+            return (
+                f"Run {run.number} {ended} {_at(run.end_time)}: "
+                f"{counts.injected} injected, {counts.recovered} recovered"
+            )
+
+
+def _waiting(facts: Facts) -> str:
+    if facts.spec.state is ScenarioState.SUSPENDED:
+        return "Suspended before its first run" if facts.run is None else "Suspended"
+    if facts.spec.state is ScenarioState.ABORTED:
+        return "Aborted before its first run"
+    if facts.next_run_time is not None:
+        return f"Next run {_at(facts.next_run_time)} on {facts.counts.selected} reactors"
+    return "Waiting for a reactor that matches"
+
+
+def _resolved_or(facts: Facts, finding: Finding) -> Finding:
+    if facts.expected == 0:
+        return false(ScenarioReason.NO_TARGETS, "no reactor that the faults can act on matches")
+    return finding
+
+
+def _begun(facts: Facts) -> bool:
+    return facts.faults_begin is not None and facts.now >= facts.faults_begin
+
+
+def _at(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,337 @@
+"""The loop in the middle: an object was marked, so plan it and hand out what follows."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+from uuid import UUID
+
+from reactorsync.planning.schedule import is_open
+from reactorsync.resources import (
+    AnomalyScenario,
+    ConditionStatus,
+    Kind,
+    Reactor,
+    condition_of,
+)
+from reactorsync.wire.desired import DesiredReactor
+from reactorsync.wire.envelope import from_micros, to_micros
+from reactorsync.wire.events import Event
+from reactorsync_operator.fleet import Fleet, WorkKey
+from reactorsync_operator.metrics import (
+    PLAN_ERRORS,
+    PLAN_SECONDS,
+    PLANS,
+    QUEUE_DEPTH,
+    RESOURCES,
+    SILENT_SHARDS,
+)
+from reactorsync_operator.observations import Observations, RunKey
+from reactorsync_operator.reconcile.conditions import READY
+from reactorsync_operator.reconcile.observed import (
+    ObservedReactor,
+    ObservedScenario,
+    Publication,
+    ReactorReport,
+    RunReport,
+)
+from reactorsync_operator.reconcile.reactor import HEARTBEAT_LIMIT, plan_reactor
+from reactorsync_operator.reconcile.scenario import plan_scenario
+from reactorsync_operator.wakeups import Wakeups
+from reactorsync_operator.work_queue import WorkQueue
+
+log = logging.getLogger(__name__)
+
+TURN_SECONDS: Final = 0.005
+"""How long plans are made before other tasks get their turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardKey:
+    """A shard whose silence is to be noticed."""
+
+    shard: int
+
+
+class DesiredStates(Protocol):
+    """Where desired state goes."""
+
+    def offer(self, desired: DesiredReactor) -> None:
+        """Make this the desired state of a reactor."""
+
+    def withdraw(self, key: str) -> None:
+        """Say that a reactor no longer exists."""
+
+    def publication(self, key: str) -> Publication | None:
+        """Return what was last delivered for a reactor."""
+        ...
+
+
+class Statuses(Protocol):
+    """Where statuses go."""
+
+    def offer(self, resource: Reactor | AnomalyScenario, *, urgent: bool = False) -> None:
+        """Write the status of ``resource``, which otherwise is as it was read, soon."""
+
+    def withdraw(self, key: WorkKey) -> None:
+        """Write nothing for an object."""
+
+    def forget(self, key: WorkKey) -> None:
+        """Drop all that is known of an object that is gone."""
+
+
+class Reconciler:
+    """Plans what was marked. All state it needs beside the plans' inputs can be read again.
+
+    ``clock`` returns the time in UTC.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        queue: WorkQueue[WorkKey],
+        desired: DesiredStates,
+        statuses: Statuses,
+        *,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._fleet = fleet
+        self._queue = queue
+        self._desired = desired
+        self._statuses = statuses
+        self._clock = clock
+        self._observations = Observations()
+        self._wakeups: Wakeups[WorkKey | ShardKey] = Wakeups(clock)
+        self._heard_of: dict[int, bool] = {}
+        self._uids: dict[WorkKey, UUID] = {}
+        self._delivery_problem: str | None = None
+        self._worked = 0
+
+    def take_event(self, event: Event, time_us: int) -> None:
+        """Fold an event in and mark what it concerns."""
+        touched = self._observations.take(event, time_us=time_us)
+        if touched.reactor is not None:
+            self._mark_reactor(self._fleet.name_of(touched.reactor))
+        if touched.run is not None:
+            scenario = self._fleet.scenario_named(touched.run[0])
+            if scenario is not None:
+                self._queue.add(WorkKey(Kind.ANOMALY_SCENARIO, scenario))
+        if touched.shard is not None:
+            self._look_at_shard(touched.shard)
+
+    def set_delivery_problem(self, problem: str | None) -> None:
+        """Say why desired state cannot be published now, ``None`` when it can."""
+        if problem == self._delivery_problem:
+            return
+        self._delivery_problem = problem
+        for scenario in self._fleet.scenarios():
+            if is_open(scenario.status.run):
+                metadata = scenario.metadata
+                name = f"{metadata.namespace}/{metadata.name}"
+                self._queue.add(WorkKey(Kind.ANOMALY_SCENARIO, name))
+
+    def recall(self) -> None:
+        """Take over from the statuses what a predecessor had observed before its end.
+
+        The desired state that the broker holds was acknowledged if the status says Ready.
+        """
+        for name, reactor in self._fleet.reactors.items():
+            if reactor.metadata.uid is not None:
+                publication = self._desired.publication(name)
+                revision = publication.revision if publication is not None else None
+                self._observations.seed(reactor.metadata.uid, _recalled(reactor, revision))
+
+    def relevant_since(self) -> datetime:
+        """Return from when on events matter that were not folded into the statuses for good."""
+        now = self._clock()
+        starts = [
+            scenario.status.run.start_time
+            for scenario in self._fleet.scenarios()
+            if scenario.status.run is not None and not _is_decided(scenario)
+        ]
+        return min([now, *starts]) - timedelta(minutes=1)
+
+    def sweep(self) -> None:
+        """Forget what belongs to nothing any more, and look at everything again."""
+        runs = set()
+        for scenario in self._fleet.scenarios():
+            if scenario.metadata.uid is not None and scenario.status.run is not None:
+                runs.add((scenario.metadata.uid, scenario.status.run.number))
+        reactors = {
+            reactor.metadata.uid
+            for reactor in self._fleet.reactors.values()
+            if reactor.metadata.uid is not None
+        }
+        self._observations.retain(runs=runs, reactors=reactors)
+        self._fleet.mark_all()
+
+    async def run(self) -> None:
+        """Plan whatever is marked, until cancelled."""
+        while True:
+            await self._queue.wait()
+            self._count()
+            self.work(seconds=TURN_SECONDS)
+            await asyncio.sleep(0)
+
+    def work(self, *, seconds: float) -> None:
+        """Plan what is marked, for about so long at most."""
+        turn_ends = time.perf_counter() + seconds
+        while time.perf_counter() < turn_ends and (key := self._queue.take()) is not None:
+            self._work(key)
+
+    async def first_pass(self) -> None:
+        """Wait until everything that is marked now has been looked at once."""
+        target = self._worked + len(self._queue)
+        while self._worked < target:
+            await asyncio.sleep(0.01)
+
+    async def wake(self) -> None:
+        """Mark what has to be looked at by the clock, until cancelled."""
+        while True:
+            self.mark_due()
+            await self._wakeups.wait()
+
+    def mark_due(self) -> None:
+        """Mark what has to be looked at now."""
+        for key in self._wakeups.due():
+            if isinstance(key, ShardKey):
+                self._look_at_shard(key.shard)
+            else:
+                self._queue.add(key)
+
+    def _work(self, key: WorkKey) -> None:
+        began = time.perf_counter()
+        self._worked += 1
+        try:
+            if key.kind is Kind.REACTOR:
+                self._plan_reactor(key)
+            else:
+                self._plan_scenario(key)
+        except Exception:
+            # One object that cannot be planned must not keep the others from being planned.
+            pause = self._queue.retry(key)
+            PLAN_ERRORS.labels(key.kind).inc()
+            log.exception("%s %s: no plan; trying again in %.1f s", key.kind, key.name, pause)
+            return
+        self._queue.done(key)
+        PLANS.labels(key.kind).inc()
+        PLAN_SECONDS.labels(key.kind).observe(time.perf_counter() - began)
+
+    def _plan_reactor(self, key: WorkKey) -> None:
+        reactor = self._fleet.reactors.get(key.name)
+        if reactor is None or reactor.metadata.uid is None:
+            self._desired.withdraw(key.name)
+            self._forget(key)
+            return
+        self._uids[key] = reactor.metadata.uid
+        plan = plan_reactor(
+            ObservedReactor(
+                reactor=reactor,
+                scenarios=self._fleet.acting_on(key.name),
+                report=self._observations.report(reactor.metadata.uid),
+                heartbeat_us=self._observations.heartbeat_us(self._fleet.shard(key.name)),
+                publication=self._desired.publication(key.name),
+                delivery_problem=self._delivery_problem,
+            ),
+            self._clock(),
+        )
+        self._desired.offer(plan.desired)
+        self._fleet.set_left_out(key.name, plan.left_out)
+        self._wakeups.set(key, plan.next_wakeup)
+        if plan.status == reactor.status:
+            self._statuses.withdraw(key)
+        else:
+            self._statuses.offer(reactor.model_copy(update={"status": plan.status}))
+
+    def _plan_scenario(self, key: WorkKey) -> None:
+        scenario = self._fleet.scenario(key.name)
+        if scenario is None:
+            self._forget(key)
+            return
+        plan = plan_scenario(
+            ObservedScenario(
+                scenario=scenario,
+                selection=self._fleet.selection(key.name),
+                conflicts=self._fleet.conflicts(key.name),
+                report=self._run_report(scenario),
+                delivery_problem=self._delivery_problem,
+            ),
+            self._clock(),
+        )
+        self._wakeups.set(key, plan.next_wakeup)
+        if plan.status == scenario.status:
+            self._statuses.withdraw(key)
+        else:
+            self._statuses.offer(
+                scenario.model_copy(update={"status": plan.status}), urgent=plan.run_changed
+            )
+
+    def _forget(self, key: WorkKey) -> None:
+        self._wakeups.set(key, None)
+        self._statuses.forget(key)
+        uid = self._uids.pop(key, None)
+        if uid is not None:
+            self._observations.forget(uid)
+
+    def _run_report(self, scenario: AnomalyScenario) -> RunReport:
+        run_key = _run_key(scenario)
+        return self._observations.run(run_key) if run_key is not None else RunReport()
+
+    def _look_at_shard(self, shard: int) -> None:
+        """Notice that a shard fell silent or is heard of again; that concerns all its reactors."""
+        heartbeat_us = self._observations.heartbeat_us(shard)
+        if heartbeat_us is None:
+            return
+        silent_at = from_micros(heartbeat_us) + HEARTBEAT_LIMIT
+        is_heard_of = self._clock() < silent_at
+        if is_heard_of:
+            self._wakeups.set(ShardKey(shard), silent_at)
+        if is_heard_of == self._heard_of.get(shard):
+            return
+        self._heard_of[shard] = is_heard_of
+        if not is_heard_of:
+            log.warning("shard %d: its generator has fallen silent", shard)
+        for name in self._fleet.on_shard(shard):
+            self._mark_reactor(name)
+
+    def _mark_reactor(self, name: str | None) -> None:
+        if name is not None:
+            self._queue.add(WorkKey(Kind.REACTOR, name))
+
+    def _count(self) -> None:
+        QUEUE_DEPTH.set(len(self._queue))
+        RESOURCES.labels(Kind.REACTOR).set(len(self._fleet.reactors))
+        RESOURCES.labels(Kind.ANOMALY_SCENARIO).set(self._fleet.scenario_count)
+        SILENT_SHARDS.set(self._fleet.shard_count - sum(self._heard_of.values()))
+
+
+def _run_key(scenario: AnomalyScenario) -> RunKey | None:
+    uid, run = scenario.metadata.uid, scenario.status.run
+    return None if uid is None or run is None else (uid, run.number)
+
+
+def _is_decided(scenario: AnomalyScenario) -> bool:
+    """Return whether the outcome of the scenario's run is final."""
+    succeeded = condition_of(scenario.status.conditions, "Succeeded")
+    return succeeded is not None and succeeded.status is not ConditionStatus.UNKNOWN
+
+
+def _recalled(reactor: Reactor, revision: str | None) -> ReactorReport:
+    status = reactor.status
+    ready = condition_of(status.conditions, READY)
+    was_ready = ready is not None and ready.status is ConditionStatus.TRUE
+    observed = status.last_telemetry_time
+    return ReactorReport(
+        revision=revision if was_ready else None,
+        generation=status.observed_generation if was_ready else None,
+        generator=status.generator.name if status.generator is not None else None,
+        shard=status.generator.shard if status.generator is not None else None,
+        power_permille=status.power_permille,
+        observed_us=to_micros(observed) if observed is not None else None,
+        trip_cause=status.trip_cause,
+    )

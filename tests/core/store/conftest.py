@@ -1,0 +1,69 @@
+"""Stores under test. The contract runs against every adapter that has a ``store`` fixture."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from reactorsync.db.engine import create_engine
+from reactorsync.db.migrate import upgrade
+from reactorsync.store import ResourceStore
+from reactorsync.store.postgres import PostgresStore
+from reactorsync_local.embedded import EmbeddedPostgres
+from reactorsync_local.supervisor import LogFile, SupervisedProcess, free_port
+from tests.servers import TEST_SETTINGS
+
+_numbers = count(1)
+
+
+@pytest.fixture
+def namespace() -> str:
+    """A namespace that no other test uses."""
+    return f"test-{next(_numbers)}"
+
+
+@pytest.fixture
+async def engine(module_database_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(module_database_url, application_name="test", pool_size=8)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+def store(engine: AsyncEngine) -> ResourceStore:
+    return PostgresStore(engine)
+
+
+class FreshPostgres:
+    """A Postgres of one test alone, which the test may stop and start."""
+
+    def __init__(self, folder: Path) -> None:
+        self._postgres = EmbeddedPostgres(folder, port=free_port(), settings=TEST_SETTINGS)
+        self._log = LogFile(folder / "postgres.log")
+        self._process: SupervisedProcess | None = None
+
+    @property
+    def database_url(self) -> str:
+        return self._postgres.database_url
+
+    async def start(self) -> None:
+        self._process = SupervisedProcess(self._postgres.service(), log=self._log)
+        await self._process.start()
+
+    async def stop(self) -> None:
+        if self._process is not None:
+            await self._process.stop()
+            self._process = None
+
+
+@pytest.fixture
+async def fresh_postgres(tmp_path: Path) -> AsyncIterator[FreshPostgres]:
+    postgres = FreshPostgres(tmp_path)
+    await postgres.start()
+    upgrade(postgres.database_url)
+    yield postgres
+    await postgres.stop()

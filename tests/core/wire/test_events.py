@@ -1,0 +1,134 @@
+"""Events on the events topic."""
+
+import json
+from uuid import UUID
+
+import pytest
+
+from reactorsync.wire.envelope import Envelope
+from reactorsync.wire.errors import (
+    MALFORMED,
+    SCHEMA_MISMATCH,
+    UNSUPPORTED_VERSION,
+    UndecodableRecord,
+)
+from reactorsync.wire.events import (
+    EVENT_TYPES,
+    Event,
+    FaultInjected,
+    FaultRecovered,
+    ReactorApplied,
+    ReactorObserved,
+    ReactorRestarted,
+    ReactorTripped,
+    ShardHeartbeat,
+    decode_event,
+)
+
+UID = UUID("0b4a9e8e-52a7-4ee5-a2a8-1c6a0b8d7f10")
+TICK_US = 1_900_000_000_000_000
+REACTOR = {"namespace": "default", "name": "bruce-1", "uid": UID, "tick_us": TICK_US}
+FAULT = {"fault_id": "u/1/leak", "scenario": "leak", "run": 1, "stage": "leak", "kind": "PumpTrip"}
+
+EVENTS: list[Event] = [
+    ReactorApplied.model_validate(
+        REACTOR | {"generation": 2, "revision": "ab", "generator": "g", "shard": 1}
+    ),
+    ReactorObserved.model_validate(
+        REACTOR | {"generator": "g", "shard": 1, "power_permille": 999, "trip_cause": None}
+    ),
+    FaultInjected.model_validate(REACTOR | FAULT),
+    FaultRecovered.model_validate(REACTOR | FAULT),
+    ReactorTripped.model_validate(REACTOR | {"cause": "Low primary flow"}),
+    ReactorRestarted.model_validate(REACTOR),
+    ShardHeartbeat(
+        shard=3,
+        generator="g",
+        run="r",
+        epoch=1,
+        tick_us=TICK_US,
+        reactors=12,
+        readings_per_second=12.0,
+        late_ticks=0,
+    ),
+]
+
+
+def of_type(kind: str) -> Envelope:
+    return Envelope(
+        id="1", source="s", type=kind, subject="x", time_us=0, content_type="application/json"
+    )
+
+
+def test_every_type_is_covered_here() -> None:
+    assert {event.type for event in EVENTS} == EVENT_TYPES.keys()
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
+def test_what_is_written_is_read_back(event: Event) -> None:
+    envelope = event.envelope(source="generator/g", time_us=TICK_US)
+
+    assert decode_event(Envelope.from_headers(envelope.headers()), event.encode()) == event
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
+def test_fields_of_later_additions_are_ignored(event: Event) -> None:
+    document = json.loads(event.encode()) | {"addedLater": 1}
+
+    assert decode_event(of_type(event.type), json.dumps(document).encode()) == event
+
+
+def test_the_value_is_canonical_json() -> None:
+    assert EVENTS[4].encode() == (
+        b'{"cause":"Low primary flow","name":"bruce-1","namespace":"default",'
+        b'"tickUs":1900000000000000,"uid":"0b4a9e8e-52a7-4ee5-a2a8-1c6a0b8d7f10"}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("event", "identifier"),
+    [
+        (EVENTS[0], "default/bruce-1/applied/g/ab"),
+        (EVENTS[1], "default/bruce-1/5"),
+        (EVENTS[2], "default/bruce-1/injected/u/1/leak"),
+        (EVENTS[3], "default/bruce-1/recovered/u/1/leak"),
+        (EVENTS[6], "shard/3/5"),
+    ],
+)
+def test_what_can_be_sent_again_keeps_its_id(event: Event, identifier: str) -> None:
+    assert event.envelope(source="g", time_us=5).id == identifier
+
+
+def test_the_subject_is_the_reactor_or_the_shard() -> None:
+    assert EVENTS[0].subject == "default/bruce-1"
+    assert EVENTS[6].subject == "shard/3"
+
+
+OBSERVED = json.loads(EVENTS[1].encode())
+HEARTBEAT = EVENTS[6].encode()
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "reason"),
+    [
+        ("dev.reactorsync.reactor.tripped.v2", EVENTS[4].encode(), UNSUPPORTED_VERSION),
+        ("com.example.other", b"{}", UNSUPPORTED_VERSION),
+        (ReactorObserved.type, b"", MALFORMED),
+        (ReactorObserved.type, b"\xff", MALFORMED),
+        (ReactorObserved.type, b"[" * 100_000, MALFORMED),
+        (ReactorObserved.type, b"[]", SCHEMA_MISMATCH),
+        (ReactorObserved.type, b"{}", SCHEMA_MISMATCH),
+        (
+            ReactorObserved.type,
+            json.dumps(OBSERVED | {"powerPermille": -1}).encode(),
+            SCHEMA_MISMATCH,
+        ),
+        (ReactorObserved.type, json.dumps(OBSERVED | {"tickUs": 10**18}).encode(), SCHEMA_MISMATCH),
+        (ShardHeartbeat.type, HEARTBEAT.replace(b"12.0", b"NaN"), SCHEMA_MISMATCH),
+    ],
+)
+def test_what_is_no_event_is_refused(kind: str, value: bytes, reason: str) -> None:
+    with pytest.raises(UndecodableRecord) as error:
+        decode_event(of_type(kind), value)
+
+    assert error.value.reason == reason

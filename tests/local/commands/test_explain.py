@@ -1,0 +1,90 @@
+from pathlib import Path
+
+import pytest
+
+from reactorsync.faults import FAULTS
+from reactorsync.signals import SIGNALS
+from tests.local.commands.conftest import Command, Manifest
+
+
+def test_a_stored_scenario_is_told_with_its_targets(
+    reactorsync: Command, reactor_yaml: Manifest, scenario_yaml: Manifest, namespace: str
+) -> None:
+    reactorsync("apply", "-f", "-", stdin=reactor_yaml("unit-1") + scenario_yaml("drill"))
+    told = reactorsync("explain", "drill", "-n", namespace)
+    assert told.exit_code == 0
+    assert f"{namespace}/drill acts on 1 reactor named in it: unit-1." in told.stdout
+    assert "Primary pump trip" in told.stdout
+
+
+def test_a_manifest_is_told_against_the_fleet_of_the_server(
+    reactorsync: Command, reactor_yaml: Manifest, scenario_yaml: Manifest, tmp_path: Path
+) -> None:
+    reactorsync("apply", "-f", "-", stdin=reactor_yaml("unit-1"))
+    (tmp_path / "drill.yaml").write_text(scenario_yaml("drill"))
+    assert "acts on 1 reactor" in reactorsync("explain", "drill.yaml").stdout
+
+
+def test_without_a_server_a_manifest_is_told_with_the_reactors_beside_it(
+    offline: Command, reactor_yaml: Manifest, scenario_yaml: Manifest, tmp_path: Path
+) -> None:
+    (tmp_path / "all.yaml").write_text(reactor_yaml("unit-1") + scenario_yaml("drill"))
+    told = offline("explain", "all.yaml", "--server", "http://127.0.0.1:1")
+    assert told.exit_code == 0
+    assert "acts on 1 reactor" in told.stdout
+    assert "explained without its fleet" in told.stderr
+
+
+def test_fields_are_explained_without_a_server(offline: Command) -> None:
+    told = offline("explain", "reactor.spec.telemetry")
+    assert told.exit_code == 0
+    assert "intervalMilliseconds  <integer>" in told.stdout
+
+
+@pytest.mark.parametrize("fault", [kind.value for kind in FAULTS])
+def test_every_fault_is_explained_with_a_stage_to_copy(
+    offline: Command, fault: str, tmp_path: Path
+) -> None:
+    told = offline("explain", "fault", fault).stdout
+    stage = told.split("A stage with it:\n")[1]
+    (tmp_path / "scenario.yaml").write_text(
+        "apiVersion: reactorsync.dev/v1alpha1\nkind: AnomalyScenario\nmetadata: {name: x}\n"
+        f"spec:\n  targets: {{selector: {{}}}}\n  stages:\n{stage}"
+    )
+    assert offline("explain", "scenario.yaml", "--server", "http://127.0.0.1:1").exit_code == 0
+
+
+@pytest.mark.parametrize("signal", [signal.name for signal in SIGNALS])
+def test_every_signal_is_explained(offline: Command, signal: str) -> None:
+    assert "instrument range" in offline("explain", "signal", signal).stdout
+
+
+@pytest.mark.parametrize("catalogue", ["faults", "signals", "designs"])
+def test_catalogues_are_listed(offline: Command, catalogue: str) -> None:
+    assert len(offline("explain", catalogue).lines) > 2
+
+
+def test_designs_are_found_whatever_their_case(offline: Command) -> None:
+    assert "CANDU 6" in offline("explain", "design", "candu6").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (("fault", "PumpTripp"), "did you mean PumpTrip?"),
+        (("signal", "primary_presure_mpa"), "did you mean primary_pressure_mpa?"),
+        (("reactor.spec.telemetri",), "did you mean reactor.spec.telemetry?"),
+    ],
+)
+def test_what_is_misspelt_is_guessed(
+    offline: Command, arguments: tuple[str, ...], hint: str
+) -> None:
+    refused = offline("explain", *arguments)
+    assert refused.exit_code == 1
+    assert hint in refused.stderr
+
+
+def test_what_is_nothing_is_said_to_be(reactorsync: Command) -> None:
+    refused = reactorsync("explain", "nothing-at-all")
+    assert refused.exit_code == 1
+    assert "nothing to explain" in refused.stderr

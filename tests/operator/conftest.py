@@ -1,0 +1,33 @@
+"""The operator against a real Postgres and a real broker, and something that answers like a generator."""
+
+from collections.abc import AsyncIterator
+from itertools import count
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from reactorsync.store.postgres import PostgresStore
+from reactorsync_operator.settings import OperatorSettings
+
+_PREFIXES = count(1)
+
+
+@pytest.fixture
+async def store(database_url: str) -> AsyncIterator[PostgresStore]:
+    """A store of this test alone."""
+    engine = create_async_engine(database_url, pool_size=4)
+    yield PostgresStore(engine, resync_seconds=5.0)
+    await engine.dispose()
+
+
+@pytest.fixture
+def settings(database_url: str, broker: str) -> OperatorSettings:
+    """Settings with topics of this test alone on the session's broker."""
+    return OperatorSettings(
+        database_url=SecretStr(database_url),
+        kafka_bootstrap=broker,
+        topic_prefix=f"operator{next(_PREFIXES)}",
+        shards=4,
+        status_interval_seconds=0.2,
+    )
