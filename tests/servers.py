@@ -57,7 +57,9 @@ class FreshBroker:
     """An embedded broker of one test, which may restart it, kill it or leave it down."""
 
     def __init__(self, *, port: int, log: Path, topics: Mapping[str, int] | None = None) -> None:
-        self._broker = EmbeddedBroker(port=port, topics=topics)
+        self.topics = dict(topics or {})
+        """Partitions of the topics made at every start; a test may add to them."""
+        self._broker = EmbeddedBroker(port=port, topics=lambda: self.topics)
         self._log = LogFile(log)
         self._process: SupervisedProcess | None = None
 
@@ -65,11 +67,6 @@ class FreshBroker:
     def bootstrap(self) -> str:
         """Address for clients; the same after every restart."""
         return self._broker.bootstrap
-
-    @property
-    def topics(self) -> dict[str, int]:
-        """Partitions of the topics made at every start; a test may add to them."""
-        return self._broker.topics
 
     @property
     def cluster_id(self) -> str | None:

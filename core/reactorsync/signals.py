@@ -265,7 +265,7 @@ LIMITS: Final[dict[Design, dict[str, Limits]]] = {
         "steam_flow_kg_s": Limits(1000.0, 1080.0, None, None, 1150.0, 1400.0),
         "feedwater_flow_kg_s": Limits(975.0, 1105.0, 260.0, 720.0, None, None),
         "generator_power_mw": Limits(685.0, 728.0, None, None, 742.0, None),
-        "containment_pressure_kpa": Limits(98.0, 104.0, None, None, 103.5, 124.0),
+        "containment_pressure_kpa": Limits(98.0, 103.0, None, None, 103.5, 104.8),
         "pump_vibration_mm_s": Limits(0.5, 2.8, None, None, 4.5, 7.1),
     },
 }

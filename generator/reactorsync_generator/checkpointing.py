@@ -24,7 +24,7 @@ _TAIL: Final = 3
 _SILENCE_SECONDS: Final = 10.0
 
 _ATTEMPTS: Final = 3
-"""The embedded broker refuses a few records of a partition that was written while it was created."""
+"""The embedded broker refuses the first records of a partition written while it was made."""
 
 
 @dataclass(slots=True)

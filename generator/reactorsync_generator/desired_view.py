@@ -9,7 +9,8 @@ forgotten everything is being refilled. From then on every record is a change at
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from reactorsync.bus.port import Record
 from reactorsync.wire.desired import DesiredReactor, decode_desired
@@ -31,14 +32,20 @@ class _Value:
     desired: DesiredReactor
 
 
-@dataclass(slots=True)
 class DesiredView:
-    """What is known of one partition. ``next_offset`` is where reading goes on."""
+    """What is known of one partition.
 
-    next_offset: int = 0
-    _known: dict[str, _Value] = field(default_factory=dict)
-    _reading: dict[str, _Value] | None = field(default_factory=dict)
-    _marked: bool = False
+    ``check`` raises :class:`ValueError` for a desired state that nobody can follow; such a record
+    is refused like one that cannot be read.
+    """
+
+    def __init__(self, *, check: Callable[[DesiredReactor], None]) -> None:
+        self.next_offset = 0
+        """Where reading goes on."""
+        self._check = check
+        self._known: dict[str, _Value] = {}
+        self._reading: dict[str, _Value] | None = {}
+        self._marked = False
 
     @property
     def complete(self) -> bool:
@@ -104,6 +111,10 @@ class DesiredView:
         desired = decode_desired(raw)
         if desired.key != key:
             raise UndecodableRecord(SCHEMA_MISMATCH, f"record {key!r} describes {desired.key!r}")
+        try:
+            self._check(desired)
+        except ValueError as error:
+            raise UndecodableRecord(SCHEMA_MISMATCH, str(error)) from error
         return _Value(raw, desired)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from typing import Final
 
 from reactorsync.bus.kafka import KafkaBus
@@ -48,62 +49,61 @@ class Generator:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Simulate whatever shards the group deals out, until ``stopping``."""
-        settings = self._settings
-        with ThreadPoolExecutor(settings.simulation_threads, "simulation") as threads:
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(threads, warm_up)
-            async with asyncio.TaskGroup() as tasks:
-                here = self._surroundings(threads, tasks)
-                membership = Membership(self._bus, here, self._health)
-                here.outbox.on_overflow = membership.tell_all
-                watch = BrokerWatch(
-                    self._bus,
-                    settings.topics,
-                    self._clock,
-                    self._health,
-                    on_new_broker=membership.report_to_new_broker,
-                )
-                if not await self._reach_broker(watch, stopping):
-                    return
-                self._lease.confirm()  # it has not been looked at since the start
-                background = [
-                    tasks.create_task(here.outbox.run()),
-                    tasks.create_task(self._beat()),
-                    tasks.create_task(_keep_looking(watch)),
-                ]
-                await membership.run(stopping)
-                await _drained(here.outbox)
-                for task in background:
-                    task.cancel()
-        await asyncio.gather(self._frames.stop(), self._reports.stop())
-        await self._bus.close()
+        with ThreadPoolExecutor(self._settings.simulation_threads, "simulation") as threads:
+            await asyncio.get_running_loop().run_in_executor(threads, warm_up)
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    await self._work(stopping, self._surroundings(threads, tasks))
+            finally:
+                await asyncio.gather(self._frames.stop(), self._reports.stop())
+                await self._bus.close()
+
+    async def _work(self, stopping: asyncio.Event, here: Surroundings) -> None:
+        membership = Membership(self._bus, here, self._health)
+        here.outbox.on_overflow = membership.tell_all
+        watch = BrokerWatch(
+            self._bus,
+            here.topics,
+            self._clock,
+            self._health,
+            on_new_broker=membership.report_to_new_broker,
+        )
+        if not await self._reach_broker(watch, stopping):
+            return
+        self._lease.confirm()  # it has not been looked at since the start
+        background = [
+            here.spawn(here.outbox.run()),
+            here.spawn(self._beat()),
+            here.spawn(_keep_looking(watch)),
+        ]
+        await membership.run(stopping)
+        await _drained(here.outbox)
+        for task in background:
+            task.cancel()
 
     def _surroundings(self, threads: ThreadPoolExecutor, tasks: asyncio.TaskGroup) -> Surroundings:
         settings = self._settings
-        identity = Identity(
-            generator=settings.generator_name,
-            source=f"/generators/{settings.generator_name}",
-            run=uuid.uuid4().hex,
-        )
+        name = settings.generator_name
         outbox = EventOutbox(
             self._reports,
             self._lease,
             topic=settings.topics.events,
-            source=identity.source,
+            source=name,
             capacity=settings.max_events_waiting,
         )
         return Surroundings(
             settings=settings,
             topics=settings.topics,
             clock=self._clock,
-            identity=identity,
+            identity=Identity(generator=name, run=uuid.uuid4().hex),
+            sequences={shard: count() for shard in range(settings.shards)},
             threads=threads,
             spawn=tasks.create_task,
             lease=self._lease,
             frames=self._frames,
             outbox=outbox,
             checkpoints=CheckpointWriter(
-                self._reports, self._lease, topics=settings.topics, source=identity.source
+                self._reports, self._lease, topics=settings.topics, source=name
             ),
             pace=CheckpointPace(
                 shards=settings.shards,

@@ -6,7 +6,7 @@ moves on, one call at a time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from reactorsync.wire.checkpoint import Checkpoint
@@ -22,10 +22,9 @@ from reactorsync_generator.ticking import Cadence, Due
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who produces: generator's name, CloudEvents source, id of the process's life."""
+    """Who produces: the generator's name, and the id of this life of its process."""
 
     generator: str
-    source: str
     run: str
 
 
@@ -59,16 +58,26 @@ class Yield:
 
 
 class Production:
-    """The output of shard ``number`` since this process took it over at ``epoch_us``."""
+    """The output of shard ``number`` since this process took it over at ``epoch_us``.
+
+    ``sequence`` numbers its frames; it goes on when the shard is taken over by this process again.
+    """
 
     def __init__(
-        self, number: int, identity: Identity, *, topics: Topics, epoch_us: int, catch_up_us: int
+        self,
+        number: int,
+        identity: Identity,
+        *,
+        topics: Topics,
+        epoch_us: int,
+        sequence: Iterator[int],
+        catch_up_us: int,
     ) -> None:
         self._number = number
         self._identity = identity
         self._topics = topics
         self._epoch_us = epoch_us
-        self._sequence = 0
+        self._sequence = sequence
         self._shard = Shard(number, catch_up_us=catch_up_us)
         self._ledger = EventLedger(shard=number, generator=identity.generator)
         self._readings = 0
@@ -119,8 +128,8 @@ class Production:
         """Take note of ticks that came out late, or not at all."""
         self._late_ticks += ticks
 
-    def heartbeat(self, now_us: int) -> ShardHeartbeat:
-        """Return the heartbeat, with the rate of readings since the last one."""
+    def heartbeat(self, now_us: int, *, tick_us: int) -> ShardHeartbeat:
+        """Return the heartbeat after ``tick_us``, with the rate of readings since the last one."""
         seconds = max(now_us - self._heartbeat_us, 1) / 1e6
         rate = self._readings / seconds
         self._readings, self._heartbeat_us = 0, now_us
@@ -129,7 +138,7 @@ class Production:
             generator=self._identity.generator,
             run=self._identity.run,
             epoch=self._epoch_us,
-            tick_us=now_us,
+            tick_us=tick_us,
             reactors=len(self._shard),
             readings_per_second=round(rate, 3),
             late_ticks=self._late_ticks,
@@ -168,17 +177,16 @@ class Production:
                 shard=self._number,
                 run=self._identity.run,
                 epoch=self._epoch_us,
-                sequence=self._sequence,
+                sequence=next(self._sequence),
             ),
             reactors=sample.reactors,
             trip_causes=sample.trip_causes,
             readings=sample.readings,
         )
-        self._sequence += 1
         return EncodedFrame(
             topic=self._topics.telemetry(sample.tick_us),
             shard=self._number,
             tick_us=sample.tick_us,
             value=frame.encode(),
-            headers=frame.envelope(source=self._identity.source).headers(),
+            headers=frame.envelope(source=self._identity.generator).headers(),
         )

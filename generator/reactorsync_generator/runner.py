@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -21,7 +21,8 @@ from reactorsync.wire.errors import UndecodableRecord
 from reactorsync.wire.topics import Topics
 from reactorsync_generator.checkpointing import CheckpointPace, CheckpointWriter
 from reactorsync_generator.clock import Clock
-from reactorsync_generator.desired_view import Change, DesiredView
+from reactorsync_generator.desired_view import DesiredView
+from reactorsync_generator.inbox import Inbox
 from reactorsync_generator.inheritance import Inheritance
 from reactorsync_generator.lease import Lease
 from reactorsync_generator.metrics import (
@@ -31,6 +32,7 @@ from reactorsync_generator.metrics import (
     TICK_OVERRUNS,
     TICKS,
 )
+from reactorsync_generator.orders import require_simulable
 from reactorsync_generator.outbox import EventOutbox
 from reactorsync_generator.production import Identity, Production, Turn
 from reactorsync_generator.publisher import GONE_ELSEWHERE, FrameLane
@@ -52,14 +54,16 @@ _FAR_US: Final = 1 << 62
 class Surroundings:
     """What the runners of one process share.
 
-    ``threads`` simulate; ``spawn`` starts a task whose failure ends the process; ``on_broker``
-    hears of every success (``None``) and every problem with sending frames.
+    ``sequences`` number the frames of each shard; ``threads`` simulate; ``spawn`` starts a task
+    whose failure ends the process; ``on_broker`` hears of every success (``None``) and every
+    problem with sending frames.
     """
 
     settings: GeneratorSettings
     topics: Topics
     clock: Clock
     identity: Identity
+    sequences: Mapping[int, Iterator[int]]
     threads: Executor
     spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
     lease: Lease
@@ -82,7 +86,7 @@ class ShardRunner:
     ) -> None:
         settings = here.settings
         self.number = number
-        self.view = DesiredView()
+        self.view = DesiredView(check=require_simulable)
         self._here = here
         self._inherit = inherit
         self._production = Production(
@@ -90,6 +94,7 @@ class ShardRunner:
             here.identity,
             topics=here.topics,
             epoch_us=here.clock.now_us(),
+            sequence=here.sequences[number],
             catch_up_us=settings.catch_up_us,
         )
         self._lane = FrameLane(
@@ -98,7 +103,7 @@ class ShardRunner:
             capacity=settings.max_frames_waiting,
             on_health=here.on_broker,
         )
-        self._inbox = _Inbox()
+        self._inbox = Inbox()
         self._complete = asyncio.Event()
         self._wake = asyncio.Event()
         self._in_use = asyncio.Lock()
@@ -276,7 +281,10 @@ class ShardRunner:
         settings = self._here.settings
         if now_us >= self._next_heartbeat_us:
             self._next_heartbeat_us = now_us + int(settings.heartbeat_seconds * 1e6)
-            self._here.outbox.post([self._production.heartbeat(now_us)], time_us=now_us)
+            sampled = self._production.cadence.intervals_us
+            tick_us = self._last_us if sampled else boundary_before(now_us)
+            beat = self._production.heartbeat(now_us, tick_us=tick_us)
+            self._here.outbox.post([beat], time_us=now_us)
         if now_us >= self._next_checkpoint_us and (self._storing is None or self._storing.done()):
             self._next_checkpoint_us = self._here.pace.next_us(self.number, now_us)
             self._storing = self._here.spawn(self.store_checkpoint())
@@ -309,28 +317,6 @@ class ShardRunner:
         except asyncio.CancelledError:
             await asyncio.wait([future])
             raise
-
-
-class _Inbox:
-    """Changes on their way to the plants; each is valid from the first boundary after it came."""
-
-    def __init__(self) -> None:
-        self._changes: list[tuple[int, Change]] = []
-
-    @property
-    def boundary_us(self) -> int | None:
-        """When the next change is valid; ``None`` when nothing waits."""
-        return self._changes[0][0] if self._changes else None
-
-    def put(self, changes: Iterable[Change], now_us: int) -> None:
-        boundary_us = boundary_after(now_us)
-        self._changes.extend((boundary_us, change) for change in changes)
-
-    def take(self, now_us: int) -> tuple[list[Change], int]:
-        """Return the changes valid by ``now_us``, and the boundary that the last of them has."""
-        ready = [entry for entry in self._changes if entry[0] <= now_us]
-        self._changes = self._changes[len(ready) :]
-        return [change for _, change in ready], ready[-1][0] if ready else now_us
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

@@ -1,13 +1,12 @@
 """The plants of one shard: desired state in, simulated time forward, readings out.
 
-Pure of Kafka and of the clock, and the only module that knows the plant's interface. Each plant has
-a simulated time of its own, so that plants with different intervals, suspended plants and plants
-that come from a checkpoint live side by side.
+Pure of Kafka and of the clock; with :mod:`~reactorsync_generator.orders` the only module that knows
+the plant's interface. Each plant has a simulated time of its own, so that plants with different
+intervals, suspended plants and plants that come from a checkpoint live side by side.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -17,8 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from reactorsync.designs import Design
-from reactorsync.faults import inapplicable
-from reactorsync.resources.reactor import ReactorState, SensorNoise
+from reactorsync.resources.reactor import ReactorState
 from reactorsync.signals import SIGNAL_INDEX
 from reactorsync.wire.checkpoint import Checkpoint
 from reactorsync.wire.desired import DesiredFault, DesiredReactor
@@ -26,14 +24,12 @@ from reactorsync.wire.frame import reactor_column
 from reactorsync_generator.desired_view import Change
 from reactorsync_generator.inheritance import Inheritance, states_of
 from reactorsync_generator.metrics import CLOCK_MOVES
-from reactorsync_generator.plant import LAYOUT, STEP_US, FaultInput, PlantFleet, PlantSpec
+from reactorsync_generator.orders import NOISE_FACTORS, acting_faults, plant_spec
+from reactorsync_generator.plant import LAYOUT, STEP_US, PlantFleet, PlantSpec
 from reactorsync_generator.ticking import Cadence, boundary_before
-
-log = logging.getLogger(__name__)
 
 Slots = npt.NDArray[np.int64]
 
-_NOISE_FACTORS: Final = {SensorNoise.OFF: 0.0, SensorNoise.NOMINAL: 1.0, SensorNoise.HIGH: 3.0}
 _NEUTRON_POWER: Final = SIGNAL_INDEX["neutron_power_percent"]
 
 
@@ -204,7 +200,7 @@ class Shard:
         return states_of(self.checkpoint(now_us))
 
     def _add(self, new: dict[str, DesiredReactor], at_us: int) -> None:
-        slots = self._fleet.add([_spec(desired) for desired in new.values()])
+        slots = self._fleet.add([plant_spec(desired) for desired in new.values()])
         self._reserve(int(slots.max(initial=-1)) + 1)
         self._times_us[slots] = at_us
         heirs: list[int] = []
@@ -234,9 +230,9 @@ class Shard:
             self._times_us[slot] = at_us
         plant.desired = desired
         self._intervals_us[slot] = desired.interval_milliseconds * 1000
-        faults = _acting_faults(desired)
+        faults = acting_faults(desired)
         self._fleet.set_setpoint(slot, desired.power_setpoint_permille)
-        self._fleet.set_noise(slot, _NOISE_FACTORS[desired.noise])
+        self._fleet.set_noise(slot, NOISE_FACTORS[desired.noise])
         self._fleet.set_faults(slot, [fault for _, fault in faults])
         return Applied(
             key=key,
@@ -305,39 +301,3 @@ def warm_up() -> None:
     fleet.advance(slots, 0, STEP_US)
     fleet.readings(slots, STEP_US)
     fleet.restore(slots, fleet.snapshot(slots), layout=LAYOUT)
-
-
-def _spec(desired: DesiredReactor) -> PlantSpec:
-    return PlantSpec(
-        design=desired.design,
-        power_setpoint_permille=desired.power_setpoint_permille,
-        seed=desired.seed,
-        noise=_NOISE_FACTORS[desired.noise],
-    )
-
-
-def _acting_faults(desired: DesiredReactor) -> list[tuple[DesiredFault, FaultInput]]:
-    """Return the faults that can act on the plant, in the order of their ids."""
-    faults = []
-    for fault in sorted(desired.faults, key=lambda fault: fault.id):
-        reason = inapplicable(fault.kind, desired.design, fault.signal)
-        try:
-            if reason is not None:
-                raise ValueError(reason)
-            faults.append((fault, _input(fault)))
-        except ValueError as error:
-            log.error("fault %s cannot act on %s: %s", fault.id, desired.key, error)
-    return faults
-
-
-def _input(fault: DesiredFault) -> FaultInput:
-    return FaultInput(
-        kind=fault.kind,
-        intensity=fault.severity_permille / 1000,
-        shape=fault.shape,
-        start_us=fault.start_us,
-        end_us=fault.end_us,
-        ramp_us=fault.ramp_us,
-        signal=fault.signal,
-        direction=fault.direction,
-    )

@@ -84,6 +84,8 @@ class Link:
             await self._end_stalled_sessions()
             raise DatabaseUnavailable(_one_line(error)) from error
         except psycopg.Error as error:
+            # Whatever is wrong with this session is not taken along into the next attempt.
+            await self.close()
             raise DatabaseUnavailable(_one_line(error)) from error
         except TimeoutError as error:
             await self.close()

@@ -8,6 +8,7 @@ when nothing has filled it for a while.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Set
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -128,6 +129,12 @@ class SequenceLedger:
     def forget(self, shard: int) -> None:
         """Start afresh: others may have read the shard meanwhile, and they report its holes."""
         self._shards.pop(shard, None)
+        self._pushed_out = [loss for loss in self._pushed_out if loss.shard != shard]
+
+    def keep(self, shards: Set[int]) -> None:
+        """Forget every shard but these: others read them now, and report what is missing."""
+        for shard in self._shards.keys() - shards:
+            self.forget(shard)
 
     def note_restart(self) -> None:
         """Say that the broker has lost its memory: what is missing now, or next, is due to that."""

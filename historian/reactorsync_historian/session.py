@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 _IDLE_SECONDS: Final = 0.5
 _WATCH_SECONDS: Final = 2.0
 _REPORT_SECONDS: Final = 1.0
+_AGAIN_SECONDS: Final = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +75,11 @@ class Session:
         self._consumer = bus.consumer(client_id="historian", group=settings.consumer_group)
         self._storing = asyncio.Lock()
         self._outdated = asyncio.Event()
+        self._broker_answers = True
         self._backoff = Backoff(limit_seconds=5.0)
-        self._largest_record = 1 << 20
+        # Guesses before the first record; a poll asks for no more than surely fits into the batch.
+        self._most_bytes = 1 << 20
+        self._most_rows = 1000
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Consume until ``stopping`` is set or the broker has become another one.
@@ -103,6 +107,7 @@ class Session:
 
     async def _on_assigned(self, partitions: Collection[Partition]) -> None:
         self._assignment.assign(partitions)
+        self._sink.ledger.keep({partition.number for partition in partitions})
         self._consumer.pause(partitions)
 
     async def _on_revoked(self, _partitions: Collection[Partition]) -> None:
@@ -121,8 +126,7 @@ class Session:
             items = await self._gather()
         except BrokerUnavailable as error:
             self._readiness.fails("kafka", str(error))
-            await self._check_incarnation()
-            await pause(0.2, stopping)
+            await pause(_AGAIN_SECONDS, stopping)
             return
         except DatabaseUnavailable as error:
             self._give_up(error)
@@ -138,15 +142,16 @@ class Session:
     async def _take_over(self) -> None:
         """Own what the group has given us, and read on from where Postgres says."""
         due = self._assignment.due(time.monotonic())
-        if not due:
+        # The group may have been joined again at another broker, where our offsets mean nothing.
+        if not due or not await self._broker_is_the_same():
             return
+        pattern = self._settings.topics.telemetry_pattern
+        topics = {name for name in await self._bus.list_topics() if pattern.match(name)}
         async with self._sink.link.transaction() as connection:
             ownerships = await self._sink.offsets.take_over(
                 connection, incarnation=self._incarnation, partitions=due
             )
         self._database_works()
-        pattern = self._settings.topics.telemetry_pattern
-        topics = {name for name in await self._bus.list_topics() if pattern.match(name)}
         for shard in self._assignment.acquire(ownerships, topics=topics):
             self._sink.ledger.forget(shard)
         for partition in due:
@@ -160,35 +165,37 @@ class Session:
         """Return what has arrived, up to the limits of a batch."""
         settings = self._settings
         items: list[Item] = []
-        rows, room = 0, settings.batch_megabytes << 20
+        rows_left, bytes_left = settings.batch_rows, settings.batch_megabytes << 20
         deadline: float | None = None
-        while rows < settings.batch_rows and room > 0:
+        while rows_left > 0 and bytes_left > 0:
+            fitting = min(rows_left // self._most_rows, bytes_left // self._most_bytes)
             wait = _IDLE_SECONDS if deadline is None else deadline - time.monotonic()
             if wait < 0:
                 break
             try:
                 records = await self._consumer.poll(
-                    timeout_seconds=wait, max_records=max(1, room // self._largest_record)
+                    timeout_seconds=wait, max_records=max(1, fitting)
                 )
             except BrokerUnavailable:
                 if not items:
                     raise
                 break  # What has arrived is stored; the next poll raises again.
-            self._readiness.works("kafka")
+            if records or self._broker_answers:
+                self._readiness.works("kafka")
             if not records:
                 break
             deadline = deadline or time.monotonic() + settings.batch_milliseconds / 1000
             read = self._read(records)
             items += read
-            rows += sum(item.rows for item in read)
-            room -= sum(len(record.value or b"") for record in records)
+            rows_left -= sum(item.rows for item in read)
+            bytes_left -= sum(len(record.value or b"") for record in records)
         return items
 
     def _read(self, records: list[Record]) -> list[Item]:
         now_us = time.time_ns() // 1000
         items = []
         for record in records:
-            self._largest_record = max(self._largest_record, len(record.value or b""))
+            self._most_bytes = max(self._most_bytes, len(record.value or b""))
             owner = self._assignment.owned.get(record.partition)
             if owner is None:
                 continue
@@ -196,12 +203,14 @@ class Session:
                 # The log was cut, or belongs to another broker already: the watch will tell.
                 metrics.SKIPPED.inc()
                 continue
-            items.append(self._sink.reader.read(record, owner, now_us=now_us))
+            item = self._sink.reader.read(record, owner, now_us=now_us)
+            self._most_rows = max(self._most_rows, item.rows)
+            items.append(item)
         return items
 
     async def _store(self, items: list[Item]) -> None:
         """Store items of partitions that are still ours, and losses."""
-        losses = self._sink.ledger.overdue(time.monotonic())
+        losses = self._losses()
         while (items := [item for item in items if self._assignment.holds(item)]) or losses:
             try:
                 await self._sink.store.store(items, losses, incarnation=self._incarnation)
@@ -211,6 +220,19 @@ class Session:
             self._database_works()
             self._settle(items, losses)
             return
+
+    def _losses(self) -> list[Loss]:
+        """Return the frames that count as lost: their shard's topics have been read to the end."""
+        unread = {
+            partition.number
+            for partition in self._assignment.assigned
+            if (owner := self._assignment.owned.get(partition)) is None
+            or (end := self._consumer.high_watermark(partition)) is None
+            or end > owner.next_offset
+        }
+        owned = {partition.number for partition in self._assignment.owned}
+        overdue = self._sink.ledger.overdue(time.monotonic())
+        return [loss for loss in overdue if loss.shard in owned - unread]
 
     def _settle(self, items: list[Item], losses: list[Loss]) -> None:
         """Take note of what has been committed."""
@@ -254,17 +276,21 @@ class Session:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(_WATCH_SECONDS)
-            await self._check_incarnation()
+            try:
+                await self._broker_is_the_same()
+            except BrokerUnavailable as error:
+                self._broker_answers = False
+                self._readiness.fails("kafka", str(error))
+            else:
+                self._broker_answers = True
 
-    async def _check_incarnation(self) -> None:
-        try:
-            incarnation = await self._bus.cluster_id()
-        except BrokerUnavailable as error:
-            self._readiness.fails("kafka", str(error))
-            return
+    async def _broker_is_the_same(self) -> bool:
+        """Return whether it is; if not, this session ends. Raises :class:`BrokerUnavailable`."""
+        incarnation = await self._bus.cluster_id()
         if incarnation != self._incarnation:
             log.warning("the broker is another one: %s was %s", incarnation, self._incarnation)
             self._outdated.set()
+        return incarnation == self._incarnation
 
     async def _report(self) -> None:
         """Tell the lag to Prometheus, and the positions to the group for tools that look there."""

@@ -8,6 +8,7 @@ from reactorsync.wire.desired import DesiredReactor
 from reactorsync.wire.errors import UndecodableRecord
 from reactorsync.wire.topics import SNAPSHOT_KEY
 from reactorsync_generator.desired_view import Change, DesiredView
+from reactorsync_generator.orders import require_simulable
 from tests.generator.reactors import desired, record
 
 
@@ -28,8 +29,12 @@ class Log:
         self.write(view, SNAPSHOT_KEY, b"")
 
 
+def new_view() -> DesiredView:
+    return DesiredView(check=require_simulable)
+
+
 def read_all(*states: DesiredReactor) -> tuple[DesiredView, Log]:
-    view, log = DesiredView(), Log()
+    view, log = new_view(), Log()
     for state in states:
         log.put(view, state)
     log.mark(view)
@@ -38,7 +43,7 @@ def read_all(*states: DesiredReactor) -> tuple[DesiredView, Log]:
 
 
 def test_nothing_is_said_before_the_marker_and_the_end_of_the_log() -> None:
-    view, log = DesiredView(), Log()
+    view, log = new_view(), Log()
     assert log.put(view, desired("a")) is None
     assert view.reach_end(log.end) == []  # no marker yet
     log.mark(view)
@@ -55,7 +60,7 @@ def test_nothing_is_said_before_the_marker_and_the_end_of_the_log() -> None:
 
 
 def test_the_last_value_of_a_key_wins_and_a_tombstone_removes() -> None:
-    view, log = DesiredView(), Log()
+    view, log = new_view(), Log()
     log.put(view, desired("a", setpoint=900))
     log.put(view, desired("b"))
     log.put(view, desired("a", setpoint=800))
@@ -65,7 +70,7 @@ def test_the_last_value_of_a_key_wins_and_a_tombstone_removes() -> None:
 
 
 def test_an_empty_shard_is_complete_with_its_marker() -> None:
-    view, log = DesiredView(), Log()
+    view, log = new_view(), Log()
     assert view.reach_end(0) == []
     assert not view.complete
     log.mark(view)
@@ -122,11 +127,21 @@ def test_an_unreadable_record_leaves_what_was_known_of_its_key() -> None:
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [(None, b"{}"), (b"default/other", desired("a").encode()), (b"default/a", b'{"version": 2}')],
-    ids=["no key", "the key of another reactor", "a later version"],
+    [
+        (None, b"{}"),
+        (b"default/other", desired("a").encode()),
+        (b"default/a", b'{"version": 2}'),
+        (b"default/a", desired("a", setpoint=5).encode()),
+    ],
+    ids=[
+        "no key",
+        "the key of another reactor",
+        "a later version",
+        "a power that no plant holds",
+    ],
 )
 def test_records_that_cannot_be_meant_are_refused(key: bytes | None, value: bytes) -> None:
-    view = DesiredView()
+    view = new_view()
     with pytest.raises(UndecodableRecord):
         view.read(record(4, key, value))
     assert view.next_offset == 5
@@ -150,7 +165,7 @@ def test_changes_lead_from_what_was_known_to_what_the_log_says(
     def final(writes: list[tuple[str, int | None]]) -> dict[str, int]:
         return {name: setpoint for name, setpoint in dict(writes).items() if setpoint is not None}
 
-    view = DesiredView()
+    view = new_view()
     known: dict[str, int] = {}
     for writes in (before, after):
         view.start_over()

@@ -19,7 +19,7 @@ from tests.generator.reactors import SECOND, START, desired, fault
 
 
 def at(seconds: float) -> int:
-    return START + int(seconds * SECOND)
+    return START + round(seconds * SECOND)
 
 
 def ledger_of(*states: DesiredReactor) -> EventLedger:

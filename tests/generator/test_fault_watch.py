@@ -14,7 +14,7 @@ KEY = "default/a"
 
 
 def at(seconds: float) -> int:
-    return START + int(seconds * SECOND)
+    return START + round(seconds * SECOND)
 
 
 def watching(

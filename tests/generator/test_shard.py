@@ -25,7 +25,7 @@ FIVE_MINUTES = 300 * SECOND
 
 
 def at(seconds: float) -> int:
-    return START + int(seconds * SECOND)
+    return START + round(seconds * SECOND)
 
 
 def apply(shard: Shard, *states: DesiredReactor, second: float) -> list[Applied]:

@@ -1,14 +1,14 @@
 """Historians without a broker: the part that stores batches, driven by hand."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from reactorsync.bus.port import Partition, Record
 from reactorsync_historian.batch import Item
-from reactorsync_historian.database import DatabaseUnavailable
+from reactorsync_historian.database import Connection, DatabaseUnavailable
 from reactorsync_historian.main import build_sink, open_link
-from reactorsync_historian.offsets import OffsetStore, Ownership
+from reactorsync_historian.offsets import Move, OffsetStore, Ownership
 from reactorsync_historian.partitions import PartitionKeeper
 from reactorsync_historian.sequences import Loss
 from reactorsync_historian.session import Sink
@@ -20,6 +20,19 @@ from tests.historian.feed import TICK_US, first_tick_us, make_frame
 PARTITION = Partition("telemetry", 0)
 INCARNATION = "first"
 START_US = first_tick_us()
+
+
+class PlainOffsets(OffsetStore):
+    """What looks right and is not: the offset moves in the transaction, without the comparison."""
+
+    async def move(
+        self, connection: Connection, *, incarnation: str, moves: Mapping[Partition, Move]
+    ) -> None:
+        for partition, move in moves.items():
+            await connection.execute(
+                "UPDATE consumer_offset SET next_offset = %s WHERE topic = %s AND partition = %s",
+                (move.next_offset, partition.topic, partition.number),
+            )
 
 
 @dataclass

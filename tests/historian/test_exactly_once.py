@@ -6,30 +6,22 @@ with a plain update of the offset must fail: they show that the scenes can tell.
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
 
 import pytest
 
-from reactorsync.bus.port import Partition
-from reactorsync_historian.database import Connection, DatabaseUnavailable
-from reactorsync_historian.offsets import Fenced, Move, OffsetStore
+from reactorsync_historian.database import DatabaseUnavailable
+from reactorsync_historian.offsets import Fenced
 from reactorsync_historian.stages import Stage
 from tests.historian.feed import TICK_US
-from tests.historian.owners import PARTITION, START_US, Owners, Pause, take_over_in_the_end
+from tests.historian.owners import (
+    PARTITION,
+    START_US,
+    Owners,
+    Pause,
+    PlainOffsets,
+    take_over_in_the_end,
+)
 from tests.historian.running import Storage
-
-
-class PlainOffsets(OffsetStore):
-    """What looks right and is not: the offset moves in the transaction, without the comparison."""
-
-    async def move(
-        self, connection: Connection, *, incarnation: str, moves: Mapping[Partition, Move]
-    ) -> None:
-        for partition, move in moves.items():
-            await connection.execute(
-                "UPDATE consumer_offset SET next_offset = %s WHERE topic = %s AND partition = %s",
-                (move.next_offset, partition.topic, partition.number),
-            )
 
 
 @pytest.fixture(autouse=True)

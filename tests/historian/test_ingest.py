@@ -3,6 +3,8 @@
 import asyncio
 from collections import Counter
 
+import pytest
+
 from reactorsync.bus.kafka import KafkaBus
 from reactorsync.bus.port import Producer
 from reactorsync.wire.errors import MALFORMED, UNSUPPORTED_VERSION
@@ -108,6 +110,26 @@ async def test_time_slots_come_and_go(
     assert storage.count("lost_frames") == 0
 
 
+async def test_a_backlog_over_several_slots_has_no_losses(
+    settings: HistorianSettings, bus: KafkaBus, producer: Producer, storage: Storage
+) -> None:
+    """Slots are read side by side, so frames of a later one come before those of an earlier one."""
+    settings = settings.model_copy(
+        update={"topic_slot_seconds": 60, "late_seconds": 0, "batch_rows": 6}
+    )
+    feed = Feed(producer=producer, topics=settings.topics, tick_step_us=2_000_000)
+    for minute in (0, 2):
+        await bus.ensure_topics(settings.topics.live(feed.start_us + minute * 60_000_000))
+    await feed.ticks(80)
+
+    async with running_historian(settings):
+        await until(lambda: storage.count() == len(feed.acknowledged))
+        await asyncio.sleep(1)
+
+    assert storage.stored() == Counter(feed.acknowledged)
+    assert storage.count("lost_frames") == 0
+
+
 async def test_a_second_member_takes_a_share_and_gives_it_back(
     settings: HistorianSettings, feed: Feed, storage: Storage
 ) -> None:
@@ -132,3 +154,33 @@ async def test_a_second_member_takes_a_share_and_gives_it_back(
 
     assert storage.stored() == Counter(feed.acknowledged)
     assert storage.count("lost_frames") == 0
+
+
+@pytest.mark.parametrize(
+    ("limits", "most_rows"),
+    [
+        ({"batch_rows": 4000}, 4000),
+        # A frame of 1000 reactors takes 98 kB: the eleventh one passes a megabyte.
+        ({"batch_rows": 100_000, "batch_megabytes": 1}, 11_000),
+    ],
+    ids=["rows", "bytes"],
+)
+async def test_a_backlog_is_stored_in_bounded_transactions(
+    settings: HistorianSettings,
+    feed: Feed,
+    storage: Storage,
+    limits: dict[str, int],
+    most_rows: int,
+) -> None:
+    feed.reactors_per_shard = 1000
+    await feed.ticks(15)
+
+    settings = settings.model_copy(update={"batch_milliseconds": 1000, **limits})
+    async with running_historian(settings):
+        await until(lambda: storage.count() == len(feed.acknowledged))
+
+    assert max(rows_by_transaction(storage)) == most_rows
+
+
+def rows_by_transaction(storage: Storage) -> list[int]:
+    return [rows for (rows,) in storage.fetch("SELECT count(*) FROM telemetry GROUP BY xmin::text")]

@@ -96,6 +96,15 @@ def test_a_forgotten_shard_starts_afresh() -> None:
     assert ledger.overdue(GRACE) == []
 
 
+def test_shards_that_went_elsewhere_are_forgotten() -> None:
+    ledger = ledger_of(0, 2)
+    ledger.observe(shard=7, run="a", sequence=0, now=0.0)
+    ledger.observe(shard=7, run="a", sequence=3, now=0.0)
+    ledger.keep({7})
+
+    assert ledger.overdue(GRACE) == [Loss(7, "a", 1, 2, LossCause.SEQUENCE_GAP)]
+
+
 def test_a_run_that_is_pushed_out_takes_its_losses_with_it_into_the_record() -> None:
     ledger = ledger_of(0, 2, run="old")
     for number in range(RUNS_PER_SHARD):

@@ -1,4 +1,5 @@
 import pytest
+
 from reactorsync_local.errors import BadInput
 from reactorsync_local.field_docs import FieldDoc, ObjectDoc, find_field
 from reactorsync_local.kinds import REACTORS, SCENARIOS

@@ -2,6 +2,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
 from reactorsync_local.log_lines import LogFollower, files_of, log_files, read_logs, time_of
 
 NOON = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)

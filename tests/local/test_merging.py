@@ -4,10 +4,10 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from reactorsync_local.merging import LAST_APPLIED, changes, declared_fields, merge, merged, newly
 
 from reactorsync.resources import AnomalyScenario, Reactor, Resource
 from reactorsync.resources.scenario import ScenarioState
+from reactorsync_local.merging import LAST_APPLIED, changes, declared_fields, merge, merged, newly
 
 
 def reactor(**spec: Any) -> Reactor:

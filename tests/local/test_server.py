@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from reactorsync_local.errors import BadInput
 from reactorsync_local.server import DEFAULT_URL, Server, find_server
 from reactorsync_local.state_dir import find_state_dir

@@ -1,4 +1,4 @@
-"""The operator against a real Postgres and a real broker, and something that answers like a generator."""
+"""The operator's surroundings: a real Postgres and a real broker."""
 
 from collections.abc import AsyncIterator
 from itertools import count

@@ -53,8 +53,8 @@ class Plants:
             while True:
                 if time.monotonic() - beaten > 1.0:
                     beaten = time.monotonic()
-                    for shard in shards:
-                        await self._beat(shard)
+                    await self._send(*map(_heartbeat, shards))
+                events: list[Event] = []
                 for record in await consumer.poll(timeout_seconds=self.TICK_SECONDS):
                     if record.key == SNAPSHOT_KEY:
                         self.markers.append(record.partition.number)
@@ -64,19 +64,21 @@ class Plants:
                     assert record.partition.number == shard_of(key, self._topics.shards)
                     state = decode_desired(record.value) if record.value is not None else None
                     self.records.append((key, state))
-                    await self._apply(key, state)
-                await self._tick()
+                    events += self._applied(key, state)
+                await self._send(*events, *self._turns())
         finally:
             await consumer.stop()
             await producer.stop()
 
-    async def _apply(self, key: str, state: DesiredReactor | None) -> None:
+    def _applied(self, key: str, state: DesiredReactor | None) -> list[Event]:
+        """Take a desired state over; return what a plant reports of that."""
         if state is None:
             self.desired.pop(key, None)
-            return
+            return []
         first = key not in self.desired
         self.desired[key] = state
-        await self._send(
+        shard = shard_of(key, self._topics.shards)
+        events: list[Event] = [
             ReactorApplied(
                 namespace=state.namespace,
                 name=state.name,
@@ -85,61 +87,77 @@ class Plants:
                 generation=state.generation,
                 revision=state.revision,
                 generator="generator-1",
-                shard=shard_of(key, self._topics.shards),
+                shard=shard,
             )
-        )
+        ]
         if first:
-            await self._send(
+            events.append(
                 ReactorObserved(
                     namespace=state.namespace,
                     name=state.name,
                     uid=state.uid,
                     tick_us=now_us(),
                     generator="generator-1",
-                    shard=shard_of(key, self._topics.shards),
+                    shard=shard,
                     power_permille=state.power_setpoint_permille,
                 )
             )
+        return events
 
-    async def _tick(self) -> None:
+    def _turns(self) -> list[Event]:
+        """Return which faults began and ended since the last tick."""
         now = now_us()
-        wanted = {
-            (key, fault.id): (state, fault)
-            for key, state in self.desired.items()
-            for fault in state.faults
-            if fault.start_us <= now < fault.end_us
-        }
-        for place, (state, fault) in wanted.items():
-            if place not in self._acting:
-                await self._send(_about(FaultInjected, state, fault))
-        for place, (state, fault) in self._acting.items():
-            if place not in wanted:
-                await self._send(_about(FaultRecovered, state, fault))
-        self._acting = wanted
-
-    async def _beat(self, shard: int) -> None:
-        await self._send(
-            ShardHeartbeat(
-                shard=shard,
-                generator="generator-1",
-                run="test",
-                epoch=1,
-                tick_us=now_us(),
-                reactors=0,
-                readings_per_second=0.0,
-                late_ticks=0,
-            )
+        before, self._acting = (
+            self._acting,
+            {
+                (key, fault.id): (state, fault)
+                for key, state in self.desired.items()
+                for fault in state.faults
+                if fault.start_us <= now < fault.end_us
+            },
         )
+        return [
+            *(
+                _about(FaultInjected, *found)
+                for place, found in self._acting.items()
+                if place not in before
+            ),
+            *(
+                _about(FaultRecovered, *found)
+                for place, found in before.items()
+                if place not in self._acting
+            ),
+        ]
 
-    async def _send(self, event: Event) -> None:
+    async def _send(self, *events: Event) -> None:
         assert self._producer is not None
-        envelope = event.envelope(source="/generators/generator-1", time_us=now_us())
-        await self._producer.send(
-            self._topics.events,
-            event.encode(),
-            key=event.subject.encode(),
-            headers=envelope.headers(),
-        )
+        for start in range(0, len(events), 1000):
+            await asyncio.gather(
+                *(
+                    self._producer.send(
+                        self._topics.events,
+                        event.encode(),
+                        key=event.subject.encode(),
+                        headers=event.envelope(
+                            source="/generators/generator-1", time_us=now_us()
+                        ).headers(),
+                    )
+                    for event in events[start : start + 1000]
+                )
+            )
+
+
+def _heartbeat(shard: int) -> ShardHeartbeat:
+    return ShardHeartbeat(
+        shard=shard,
+        generator="generator-1",
+        run="test",
+        epoch=1,
+        tick_us=now_us(),
+        reactors=0,
+        readings_per_second=0.0,
+        late_ticks=0,
+    )
 
 
 F = TypeVar("F", FaultInjected, FaultRecovered)

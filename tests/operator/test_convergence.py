@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order: the same desired state in the end, and nothing left behind."""
+"""Whatever happens, in whatever order: the same desired state, and nothing left behind."""
 
 from datetime import timedelta
 from typing import Any

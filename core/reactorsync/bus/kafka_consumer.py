@@ -14,7 +14,7 @@ import logging
 import re
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -29,6 +29,7 @@ from reactorsync.bus.aiokafka_internals import (
     last_fetch_ms,
     watch_all_topics,
 )
+from reactorsync.bus.aiokafka_records import from_aiokafka, to_aiokafka, to_record
 from reactorsync.bus.kafka_errors import (
     METADATA_MAX_AGE_MS,
     REQUEST_TIMEOUT_MS,
@@ -36,6 +37,7 @@ from reactorsync.bus.kafka_errors import (
     broker_errors,
 )
 from reactorsync.bus.port import BrokerUnavailable, Partition, RebalanceCallback, Record
+from reactorsync.bus.silence import Silence
 from reactorsync.wire.topics import MAX_RECORD_BYTES
 
 log = logging.getLogger(__name__)
@@ -61,21 +63,6 @@ class _Subscription:
     on_revoked: RebalanceCallback
 
 
-@dataclass(slots=True)
-class _Silence:
-    """Since when (monotonic) nothing was heard of the broker, and no fetch was answered."""
-
-    heard: float = field(default_factory=time.monotonic)
-    fetched: float = field(default_factory=time.monotonic)
-    newest_fetch_ms: int = 0
-
-    def note_fetch(self, fetch_ms: int) -> None:
-        """Note that the newest answer to a fetch came at ``fetch_ms``."""
-        if fetch_ms != self.newest_fetch_ms:
-            self.newest_fetch_ms = fetch_ms
-            self.heard = self.fetched = time.monotonic()
-
-
 class KafkaConsumer:
     """A member of a group, or a reader of partitions it names itself. For one task at a time."""
 
@@ -97,7 +84,7 @@ class KafkaConsumer:
         self._settling: asyncio.Task[None] | None = None
         self._losing = asyncio.Lock()
         self._failure: Exception | None = None
-        self._silence = _Silence()
+        self._silence = Silence()
 
     async def start(self) -> None:
         """Connect. Raises :class:`BrokerUnavailable`; it may then be called again."""
@@ -158,6 +145,7 @@ class KafkaConsumer:
         client = await self._living()
         self._raise_failure()
         self._settle_again()
+        started = time.monotonic()
         batches: Mapping[TopicPartition, Sequence[ConsumerRecord]] = {}
         with (
             broker_errors(f"cannot read from {self._bootstrap}"),
@@ -168,13 +156,12 @@ class KafkaConsumer:
                 batches = await client.getmany(
                     timeout_ms=int(timeout_seconds * 1000), max_records=max_records
                 )
-        self._raise_failure()
-        records = [_ours(found) for batch in batches.values() for found in batch]
-        if not self._settled:
-            return []
+        records = [to_record(found) for batch in batches.values() for found in batch]
         records = [record for record in records if record.partition in self._owned]
-        if not records:
-            await self._check_silence(client)
+        if not self._settled or not records:
+            self._raise_failure()
+            await self._check_silence(client, time.monotonic() - started)
+            return []
         return records
 
     def seek(self, partition: Partition, offset: int) -> None:
@@ -191,7 +178,7 @@ class KafkaConsumer:
         if self._subscription is None:
             self._resume_at[partition] = offset
         for client, chosen in self._assigned({partition}):
-            client.seek(_theirs(chosen), offset)
+            client.seek(to_aiokafka(chosen), offset)
 
     async def position(self, partition: Partition) -> int:
         """Return the offset of the next record to be read.
@@ -204,12 +191,12 @@ class KafkaConsumer:
             raise LookupError(f"{partition} is not assigned")
         with broker_errors(f"cannot tell the position in {partition.topic}"):
             async with asyncio.timeout(REQUEST_TIMEOUT_MS / 1000):
-                return int(await self._connected().position(_theirs(partition)))
+                return int(await self._connected().position(to_aiokafka(partition)))
 
     def high_watermark(self, partition: Partition) -> int | None:
         """Return the end of the partition as the last fetch saw it, ``None`` before the first."""
         ends: list[int | None] = [
-            client.highwater(_theirs(chosen)) for client, chosen in self._assigned({partition})
+            client.highwater(to_aiokafka(chosen)) for client, chosen in self._assigned({partition})
         ]
         return ends[0] if ends else None
 
@@ -217,18 +204,20 @@ class KafkaConsumer:
         """Stop fetching those of ``partitions`` that are assigned."""
         self._paused |= self._owned.intersection(partitions)
         for client, chosen in self._assigned(partitions):
-            client.pause(_theirs(chosen))
+            client.pause(to_aiokafka(chosen))
 
     def resume(self, partitions: Collection[Partition]) -> None:
         """Fetch those of ``partitions`` that are assigned."""
         self._paused -= set(partitions)
         if self._settled:
             for client, chosen in self._assigned(partitions):
-                client.resume(_theirs(chosen))
+                client.resume(to_aiokafka(chosen))
 
     async def commit(self, offsets: Mapping[Partition, int]) -> None:
         """Tell the group how far this member is; partitions that have gone are left out."""
-        known = {_theirs(part): offset for part, offset in offsets.items() if part in self._owned}
+        known = {
+            to_aiokafka(part): offset for part, offset in offsets.items() if part in self._owned
+        }
         if known:
             with broker_errors("cannot commit"):
                 async with asyncio.timeout(REQUEST_TIMEOUT_MS / 1000):
@@ -247,7 +236,7 @@ class KafkaConsumer:
         if client is None:
             return []
         held = client.assignment()
-        return [(client, partition) for partition in partitions if _theirs(partition) in held]
+        return [(client, partition) for partition in partitions if to_aiokafka(partition) in held]
 
     def _raise_failure(self) -> None:
         failure, self._failure = self._failure, None
@@ -283,7 +272,7 @@ class KafkaConsumer:
             await close_consumer(client, timeout_seconds=_STOP_SECONDS)
             raise
         self._client = client
-        self._silence = _Silence()
+        self._silence = Silence()
         if self._subscription is not None:
             self._join(client, self._subscription)
         elif self._owned:
@@ -295,11 +284,11 @@ class KafkaConsumer:
         client.subscribe(pattern=subscription.pattern, listener=_Listener(self, client))
 
     def _take(self, client: AIOKafkaConsumer) -> None:
-        client.assign([_theirs(partition) for partition in self._owned])
+        client.assign([to_aiokafka(partition) for partition in self._owned])
         watch_all_topics(client)
         for partition, offset in self._resume_at.items():
-            client.seek(_theirs(partition), offset)
-        client.pause(*map(_theirs, self._paused))
+            client.seek(to_aiokafka(partition), offset)
+        client.pause(*map(to_aiokafka, self._paused))
 
     async def _disconnect(self) -> None:
         client = self._client
@@ -307,7 +296,7 @@ class KafkaConsumer:
             return
         if self._subscription is None:
             self._resume_at |= {
-                _partition(theirs): offset for theirs, offset in known_positions(client).items()
+                from_aiokafka(theirs): offset for theirs, offset in known_positions(client).items()
             }
         await self.lose()
         self._client = None
@@ -322,21 +311,20 @@ class KafkaConsumer:
             await self._disconnect()
         return self._client or await self._connect()
 
-    async def _check_silence(self, client: AIOKafkaConsumer) -> None:
-        """Raise when the broker is silent, connect anew when only this client hears nothing."""
-        waiting = self._owned - self._paused
+    async def _check_silence(self, client: AIOKafkaConsumer, seconds: float) -> None:
+        """After ``seconds`` in vain: raise when the broker is silent, and leave a stuck client."""
+        fetching = self._owned - self._paused if self._settled else frozenset()
         silence = self._silence
-        silence.note_fetch(last_fetch_ms(client, map(_theirs, waiting)))
-        now = time.monotonic()
-        if not waiting and (self._joined or self._subscription is None):
-            silence.fetched = now
-        if now - silence.heard < _SILENCE_SECONDS:
+        silence.listened(seconds, newest_fetch_ms=last_fetch_ms(client, map(to_aiokafka, fetching)))
+        if not fetching and (self._joined or self._subscription is None):
+            silence.nothing_to_fetch()
+        if silence.broker_seconds < _SILENCE_SECONDS:
             return
         with broker_errors(f"{self._bootstrap} does not answer"):
             async with asyncio.timeout(REQUEST_TIMEOUT_MS / 1000):
                 await fresh_metadata(client)
-        silence.heard = now
-        if now - silence.fetched > max(_STUCK_SECONDS, 6 * self._session_timeout_ms / 1000):
+        silence.broker_answered()
+        if silence.fetch_seconds > max(_STUCK_SECONDS, 6 * self._session_timeout_ms / 1000):
             log.warning("consumer %s hears nothing; connecting anew", self._client_id)
             await self._disconnect()
 
@@ -347,10 +335,10 @@ class KafkaConsumer:
         if client is not self._client:
             return
         self._joined = True
-        self._owned = frozenset(map(_partition, partitions))
+        self._owned = frozenset(map(from_aiokafka, partitions))
         self._settled = False
         for holder, partition in self._assigned(self._owned):
-            holder.pause(_theirs(partition))
+            holder.pause(to_aiokafka(partition))
         self._settling = asyncio.create_task(self._settle())
 
     async def lose(self) -> None:
@@ -382,7 +370,7 @@ class KafkaConsumer:
             return
         self._settled = True
         for client, partition in self._assigned(self._owned - self._paused):
-            client.resume(_theirs(partition))
+            client.resume(to_aiokafka(partition))
 
     def _settle_again(self) -> None:
         if not self._settled and self._settling is not None and self._settling.done():
@@ -399,22 +387,3 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka shi
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         self._consumer.gain(self._client, assigned)
-
-
-def _theirs(partition: Partition) -> TopicPartition:
-    return TopicPartition(partition.topic, partition.number)
-
-
-def _partition(partition: TopicPartition) -> Partition:
-    return Partition(partition.topic, partition.partition)
-
-
-def _ours(record: ConsumerRecord) -> Record:
-    return Record(
-        partition=Partition(record.topic, record.partition),
-        offset=record.offset,
-        key=record.key,
-        value=record.value,
-        headers=record.headers,
-        timestamp_ms=record.timestamp,
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -49,10 +50,14 @@ _RFC3339: Final = re.compile(
 )
 
 
-def _spelt_as_rfc3339(value: object) -> object:
-    if isinstance(value, str) and not _RFC3339.fullmatch(value):
-        raise ValueError("must be a time such as 2026-01-31T12:00:00Z")
-    return value
+def _from_rfc3339(value: object) -> object:
+    """Read text as an API server does: Pydantic would take numbers and looser spellings too."""
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, str) and _RFC3339.fullmatch(value):
+        with contextlib.suppress(ValueError):
+            return datetime.fromisoformat(value)
+    raise ValueError("must be a time such as 2026-01-31T12:00:00Z")
 
 
 def _to_utc(moment: datetime) -> datetime:
@@ -68,7 +73,7 @@ def _to_rfc3339(moment: datetime) -> str:
 
 Time = Annotated[
     datetime,
-    BeforeValidator(_spelt_as_rfc3339),
+    BeforeValidator(_from_rfc3339),
     AfterValidator(_to_utc),
     PlainSerializer(_to_rfc3339, return_type=str, when_used="json"),
 ]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import ConfigDict, Field, JsonValue, model_validator
+from pydantic import ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from reactorsync.resources.meta import Model
 
@@ -89,8 +89,17 @@ def parse_label_selector(text: str) -> LabelSelector:
     """Read kubectl's form: ``site=Bruce,unit in (1,2),!retired``.
 
     Raises:
-        SelectorSyntaxError: a term cannot be read; the message names the term.
+        SelectorSyntaxError: a term cannot be read, which the message names, or the selector is
+            larger than one in a manifest may be.
     """
+    try:
+        return _parse_label_selector(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SelectorSyntaxError(f"cannot read {first['input']!r}: {first['msg']}") from error
+
+
+def _parse_label_selector(text: str) -> LabelSelector:
     labels: dict[str, str] = {}
     requirements: list[LabelRequirement] = []
     for term in _split_terms(text):

@@ -254,7 +254,7 @@ def _merge(node: Node) -> None:
     merged = node.value.pop("<<")
     sources = merged.value if isinstance(merged.value, list) else [merged]
     for source in sources:
-        if not isinstance(source, Node) or not isinstance(source.value, dict):
+        if not isinstance(source.value, dict):
             raise YamlError(line, "`<<` must refer to a mapping, or to a list of them")
         for name, part in source.value.items():
             if name not in node.value:
@@ -263,11 +263,11 @@ def _merge(node: Node) -> None:
 
 
 def _syntax_error(error: yaml.MarkedYAMLError, text: str) -> YamlError:
+    lines = text.split("\n")
     mark: Any = error.problem_mark
-    line = 1 if mark is None else mark.line + 1
+    line = 1 if mark is None else min(mark.line + 1, len(lines))
     message = f"is not valid YAML: {', '.join(filter(None, (error.context, error.problem)))}"
-    at = text.split("\n")[line - 1][mark.column :][:1] if mark is not None else ""
-    if at == "\t":
+    if mark is not None and lines[line - 1][mark.column :].startswith("\t"):
         message += "; indent with blanks, not with tabs"
     elif "alias" in message:
         message += "; text that begins with `*` must be in quotes"

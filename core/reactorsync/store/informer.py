@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import aclosing
 from types import MappingProxyType
 from typing import Generic
 
@@ -82,20 +83,21 @@ class Informer(Generic[R]):
     async def _relist(self) -> None:
         listed = await self._store.list(self._kind)
         self._objects = {_key(item): item for item in listed.items}
-        await self._reach(listed.resource_version)
+        await self._reach(int(listed.resource_version))
 
     async def _follow(self) -> None:
-        async for event in self._store.watch(self._kind, since=self.resource_version):
-            if event.object is not None:
-                if event.type is WatchEventType.DELETED:
-                    self._objects.pop(_key(event.object), None)
-                else:
-                    self._objects[_key(event.object)] = event.object
-            await self._reach(event.resource_version)
+        async with aclosing(self._store.watch(self._kind, since=self.resource_version)) as watch:
+            async for event in watch:
+                if event.object is not None:
+                    if event.type is WatchEventType.DELETED:
+                        self._objects.pop(_key(event.object), None)
+                    else:
+                        self._objects[_key(event.object)] = event.object
+                await self._reach(int(event.resource_version))
 
-    async def _reach(self, resource_version: str) -> None:
+    async def _reach(self, version: int) -> None:
         async with self._advanced:
-            self._version = max(self._version, int(resource_version or 0))
+            self._version = version
             self._advanced.notify_all()
 
 

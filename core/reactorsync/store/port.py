@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
@@ -125,8 +125,8 @@ class ResourceStore(Protocol):
 
     def watch(
         self, kind: type[R], *, since: str, namespace: str | None = None
-    ) -> AsyncIterator[WatchEvent[R]]:
-        """Yield what changed after ``since``, without end and without a gap.
+    ) -> AsyncGenerator[WatchEvent[R]]:
+        """Yield what changed after ``since``, without end and without a gap; close it when done.
 
         Changes of one object that follow each other quickly may be seen as one: the last state
         always is. Raises :class:`WatchExpired` when ``since`` is too old.

@@ -12,7 +12,7 @@ from math import ceil, pi
 
 import numpy as np
 
-from reactorsync_generator.plant.collocation import Array, Collocation, radau_iia
+from reactorsync_generator.plant.collocation import Array, radau_iia
 from reactorsync_generator.plant.jit import compiled
 from reactorsync_generator.plant.kinetics import (
     DIVISIONS,
@@ -22,13 +22,9 @@ from reactorsync_generator.plant.kinetics import (
     stage_tables,
 )
 
-_TRANSIENT = (
-    (0.25, 16),
-    (0.5, 16),
-    (1.0, 16),
-    (2.0, 8),
-    *((2.0**power, 1) for power in range(2, 40)),
-)
+_DOUBLING = tuple((2.0**power, 1) for power in range(2, 40))
+_DYING_TRANSIENT = ((0.25, 16), (0.5, 16), (1.0, 16), (2.0, 8), *_DOUBLING)
+_GROWING_TRANSIENT = ((0.25, 160), *_DOUBLING)
 """After a jump of reactivity: lengths of steps in prompt lifetimes, and how many of each."""
 
 
@@ -139,12 +135,18 @@ def _march(
 
 
 @lru_cache(maxsize=256)
-def _divided_tables(
+def _constants(
     kinetics: PointKinetics, step_s: float, stages: int
-) -> tuple[Array, Array, Array, Array]:
-    """Stage tables of a step and its divisions, stacked as the kernel takes them."""
+) -> tuple[float, float, float, Array, Array, Array, Array, Array, Array]:
+    """The kernel's constants: kinetics, collocation, and the tables of a step and its divisions."""
     tables = [stage_tables(kinetics, step_s / parts, stages) for parts in DIVISIONS]
+    collocation = radau_iia(stages)
     return (
+        kinetics.beta,
+        kinetics.mean_decay_per_s,
+        kinetics.generation_time_s,
+        collocation.nodes,
+        collocation.matrix,
         np.array([table.prompt for table in tables]),
         np.array([table.emission for table in tables]),
         np.array([table.rise for table in tables]),
@@ -160,7 +162,7 @@ def _advance(
     *,
     duration_s: float,
     steps: int,
-    collocation: Collocation,
+    stages: int,
 ) -> None:
     step_s = duration_s / steps
     _march(
@@ -169,12 +171,7 @@ def _advance(
         coefficients,
         step_s,
         steps,
-        kinetics.beta,
-        kinetics.mean_decay_per_s,
-        kinetics.generation_time_s,
-        collocation.nodes,
-        collocation.matrix,
-        *_divided_tables(kinetics, step_s, collocation.stages),
+        *_constants(kinetics, step_s, stages),
     )
 
 
@@ -187,14 +184,15 @@ def _schedule(
 ) -> list[tuple[float, int]]:
     """Divide an interval into pieces of equal steps: (length of the piece, number of steps).
 
-    After a jump of reactivity at time 0 the steps begin at a quarter of a prompt lifetime and double
-    as the prompt transient dies away, first after every 16 steps, then after each.
+    After a jump of reactivity at time 0 the steps begin at a quarter of a prompt lifetime and
+    double as the prompt transient dies away; when it grows, they stay short longer.
     """
     pieces = []
     if reactivity.constant != 0.0:
         prompt_s = kinetics.generation_time_s / max(abs(reactivity.constant - kinetics.beta), 1e-4)
         grown_s = 0.0
-        for share, steps in _TRANSIENT:
+        dies = reactivity.constant < kinetics.beta
+        for share, steps in _DYING_TRANSIENT if dies else _GROWING_TRANSIENT:
             length_s = share * prompt_s
             grown_s += steps * length_s
             if length_s >= step_s:
@@ -242,7 +240,7 @@ def integrate(
                 groups,
                 duration_s=length,
                 steps=steps,
-                collocation=radau_iia(stages),
+                stages=stages,
             )
         state[0] = time
         powers.append(state[1])
@@ -266,7 +264,6 @@ def first_peak(
         ValueError: the power does not fall before ``end_s``.
     """
     coefficients = reactivity.as_array()
-    collocation = radau_iia(stages)
     state, groups = _initial(kinetics)
     origin = state.copy(), groups.copy()
 
@@ -285,7 +282,7 @@ def first_peak(
                 delayed,
                 duration_s=step,
                 steps=1,
-                collocation=collocation,
+                stages=stages,
             )
         return at, delayed
 

@@ -14,7 +14,7 @@ import os
 import platform
 import secrets
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -54,10 +54,12 @@ class BrokerUnavailable(LocalError):
 class EmbeddedBroker:
     """Describes the broker to the supervisor and answers for its readiness."""
 
-    def __init__(self, *, port: int, topics: Mapping[str, int] | None = None) -> None:
+    def __init__(self, *, port: int, topics: Callable[[], Mapping[str, int]] = dict) -> None:
         self.port = port
-        self.topics = dict(topics or {})
-        """Partitions of each topic that has to be there when the broker counts as ready."""
+        self.topics = topics
+        """Partitions of each topic that has to be there when the broker counts as ready; asked at
+        every start, because some topics are named by time.
+        """
         self.bootstrap = f"{LOOPBACK}:{port}"
         self.cluster_id: str | None = None
         """Kafka cluster id of the newest start, None before the first."""
@@ -91,13 +93,14 @@ class EmbeddedBroker:
         """Make the topics, unless all are there; True at the next look, if nobody interfered."""
         # Asked for by name, a topic would be made.
         found = {t["topic"]: len(t["partitions"]) for t in await client.describe_topics()}
-        wrong = [name for name, count in self.topics.items() if found.get(name, count) != count]
+        wanted = self.topics()
+        wrong = [name for name, count in wanted.items() if found.get(name, count) != count]
         if wrong:
             await client.delete_topics(wrong)
-        missing = [name for name in self.topics if name in wrong or name not in found]
+        missing = [name for name in wanted if name in wrong or name not in found]
         if not missing:
             return True
-        await client.create_topics([NewTopic(name, self.topics[name], 1) for name in missing])
+        await client.create_topics([NewTopic(name, wanted[name], 1) for name in missing])
         return False
 
     def _command(self, executable: Path) -> Command:

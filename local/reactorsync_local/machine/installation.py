@@ -15,6 +15,7 @@ from reactorsync_local.machine.parts import (
     Parts,
     Surroundings,
     migration,
+    topics_of_now,
     write_private,
 )
 from reactorsync_local.machine.probes import Probes
@@ -101,7 +102,7 @@ class Installation:
         postgres = EmbeddedPostgres(
             self._state_dir / "postgres", port=self._supervisor.port("postgres")
         )
-        broker = EmbeddedBroker(port=self._supervisor.port("broker"))
+        broker = EmbeddedBroker(port=self._supervisor.port("broker"), topics=topics_of_now)
         await self._supervisor.start(
             postgres.service(stage=SERVERS_STAGE), broker.service(stage=SERVERS_STAGE)
         )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from reactorsync.wire.topics import Topics
 from reactorsync_local.machine.probes import Probes
 from reactorsync_local.supervisor import Command, Pool, Service, Supervisor
 
@@ -67,6 +69,16 @@ class Surroundings:
 def migration(surroundings: Surroundings) -> Command:
     """Return the command that brings the schema up to date."""
     return Command.python_module("reactorsync.db.migrate", env=surroundings.environment())
+
+
+def topics_of_now() -> dict[str, int]:
+    """Return the partitions of the topics that have to exist now.
+
+    A broker that has just forgotten everything makes what a client still asks for, with a number of
+    partitions of its own choice, unless the topics are there first.
+    """
+    topics = Topics(slot_seconds=SLOT_SECONDS)
+    return {spec.name: spec.partitions for spec in topics.live(time.time_ns() // 1000)}
 
 
 class Parts:

@@ -16,6 +16,7 @@ from reactorsync.wire.desired import decode_desired
 from reactorsync.wire.document import BLOCKS, rewrite
 from reactorsync.wire.frame import Frame, FrameOrigin, reactor_column
 from reactorsync.wire.topics import Topics
+from tests.servers import FreshBroker
 
 PAGE = Path(__file__).parents[3] / "docs" / "wire-format.md"
 TICK_US = 1_900_000_000_000_000
@@ -53,10 +54,10 @@ def test_the_example_of_desired_state_is_one() -> None:
 
 
 async def test_the_reader_of_thirty_lines_prints_what_a_generator_sends(
-    broker: str, tmp_path: Path
+    fresh_broker: FreshBroker, tmp_path: Path
 ) -> None:
     topics = Topics(shards=2, slot_seconds=600)
-    bus = KafkaBus(broker, session_timeout_ms=2000)
+    bus = KafkaBus(fresh_broker.bootstrap, session_timeout_ms=2000)
     await bus.ensure_topics(topics.live(TICK_US))
     readings = np.full((len(SIGNAL_NAMES), 2), np.nan, dtype=np.float32)
     readings[SIGNAL_INDEX["neutron_power_percent"]] = [99.5, 42.25]
@@ -82,7 +83,7 @@ async def test_the_reader_of_thirty_lines_prints_what_a_generator_sends(
         sys.executable,
         str(program),
         stdout=asyncio.subprocess.PIPE,
-        env=os.environ | {"REACTORSYNC_KAFKA_BOOTSTRAP": broker},
+        env=os.environ | {"REACTORSYNC_KAFKA_BOOTSTRAP": fresh_broker.bootstrap},
     )
     assert reader.stdout is not None
     async with asyncio.timeout(30):
@@ -90,7 +91,6 @@ async def test_the_reader_of_thirty_lines_prints_what_a_generator_sends(
     reader.terminate()
     await reader.wait()
     await producer.stop()
-    await bus.delete_topics([spec.name for spec in topics.live(TICK_US)])
     await bus.close()
 
     assert lines == [

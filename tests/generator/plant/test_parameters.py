@@ -100,3 +100,29 @@ def test_the_instruments_must_be_those_of_the_design() -> None:
     wrong["sensors"]["liquid_zone_level_percent"] = wrong["sensors"].pop("boron_concentration_ppm")
     with pytest.raises(InvalidDesign, match=r"missing .'boron_concentration_ppm'.*'liquid_zone"):
         parse_design(wrong, Design.PWR_3_LOOP)
+
+
+@pytest.mark.parametrize("design", Design)
+def test_alarms_come_no_later_than_trips(design: Design) -> None:
+    parameters, limits = load_design(design), LIMITS[design]
+    trips = parameters.trips
+    rated_flow = parameters.core.primary_flow_kg_s.value
+    for name, setpoint in {
+        "neutron_power_percent": 100 * trips.high_neutron_power.value,
+        "primary_pressure_mpa": trips.high_primary_pressure_mpa.value,
+        "core_outlet_temperature_c": trips.high_outlet_temperature_c.value,
+        "containment_pressure_kpa": trips.high_containment_pressure_kpa.value,
+    }.items():
+        highest = limits[name].high_high
+        assert highest is not None
+        assert highest <= setpoint, name
+    for name, setpoint in {
+        "primary_pressure_mpa": trips.low_primary_pressure_mpa.value,
+        "primary_flow_kg_s": trips.low_primary_flow.value * rated_flow - 5.0,
+        "pressurizer_level_percent": trips.low_pressurizer_level_percent.value,
+        "steam_generator_level_percent": trips.low_steam_generator_level_percent.value,
+        "steam_pressure_mpa": trips.low_steam_pressure_mpa.value,
+    }.items():
+        lowest = limits[name].low_low
+        assert lowest is not None
+        assert lowest >= setpoint, name

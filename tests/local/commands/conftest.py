@@ -8,13 +8,13 @@ from typing import Protocol
 
 import pytest
 from anyio.from_thread import BlockingPortal
+from typer.testing import CliRunner
+
+from reactorsync.db.migrate import upgrade
 from reactorsync_local.machine.parts import Part, part_command
 from reactorsync_local.machine.probes import Probes
 from reactorsync_local.main import app
 from reactorsync_local.supervisor import LogFile, Service, SupervisedProcess, free_port
-from typer.testing import CliRunner
-
-from reactorsync.db.migrate import upgrade
 from tests.servers import PostgresServer
 
 TOPIC_PREFIX = "local-commands"

@@ -105,16 +105,15 @@ async def test_a_topic_that_a_client_made_first_is_made_again(fresh_broker: Fres
     async with AIOKafkaProducer(bootstrap_servers=fresh_broker.bootstrap) as producer:
         await producer.partitions_for("reactorsync.telemetry")
     made_by_client = await partitions(fresh_broker.bootstrap)
-    broker = EmbeddedBroker(
-        port=int(fresh_broker.bootstrap.rsplit(":", 1)[1]), topics={"reactorsync.telemetry": 8}
-    )
+    port = int(fresh_broker.bootstrap.rsplit(":", 1)[1])
+    broker = EmbeddedBroker(port=port, topics=lambda: {"reactorsync.telemetry": 8})
     broker.cluster_id = fresh_broker.cluster_id
 
     answers = [await broker.is_ready() for _ in range(2)]
 
     assert made_by_client == {"reactorsync.telemetry": 4}
     assert answers == [False, True]
-    assert await partitions(fresh_broker.bootstrap) == broker.topics
+    assert await partitions(fresh_broker.bootstrap) == {"reactorsync.telemetry": 8}
 
 
 async def test_a_killed_broker_comes_back_at_the_same_address(fresh_broker: FreshBroker) -> None:

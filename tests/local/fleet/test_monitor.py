@@ -1,9 +1,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from reactorsync_local.fleet.monitor import scenario_views
-
 from reactorsync.resources import AnomalyScenario
+from reactorsync_local.fleet.monitor import scenario_views
 
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 

@@ -1,9 +1,8 @@
 from dataclasses import replace
 
+from reactorsync.resources.reactor import HealthState
 from reactorsync_local.fleet.plain import changes_between, stamped, summary_line
 from reactorsync_local.fleet.values import PartState, PartView, StreamView
-
-from reactorsync.resources.reactor import HealthState
 from tests.local.fleet.views import NOW, RUNNING_SCENARIO, TRIPPED, fleet_view, reactor_view
 
 CALM = replace(TRIPPED, health=HealthState.NOMINAL, trip_cause=None, faults=())

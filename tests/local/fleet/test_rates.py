@@ -1,4 +1,5 @@
 import pytest
+
 from reactorsync_local.fleet.rates import Rate
 
 

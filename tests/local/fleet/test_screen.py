@@ -1,11 +1,11 @@
 """What the one-screen summary says, and that it fits."""
 
 import pytest
-from reactorsync_local.fleet.screen import render_screen
-from reactorsync_local.fleet.values import FleetView, PartState, PartView, StreamView
 from rich.text import Text
 
 from reactorsync.resources.reactor import HealthState
+from reactorsync_local.fleet.screen import render_screen
+from reactorsync_local.fleet.values import FleetView, PartState, PartView, StreamView
 from tests.local.fleet.views import RUNNING_SCENARIO, TRIPPED, fleet_view, reactor_view
 
 

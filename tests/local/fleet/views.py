@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from reactorsync.designs import Design
+from reactorsync.resources.reactor import HealthState
+from reactorsync.signals import LIMITS
 from reactorsync_local.fleet.values import (
     KEY_SIGNALS,
     FleetView,
@@ -12,10 +15,6 @@ from reactorsync_local.fleet.values import (
     ScenarioView,
     StreamView,
 )
-
-from reactorsync.designs import Design
-from reactorsync.resources.reactor import HealthState
-from reactorsync.signals import LIMITS
 
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 

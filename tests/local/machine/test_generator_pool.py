@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from reactorsync_local.machine.generator_pool import wanted_generators
 
 

@@ -1,6 +1,7 @@
 import stat
 from pathlib import Path
 
+from reactorsync.settings import KafkaSettings
 from reactorsync_local.machine.parts import (
     SLOT_SECONDS,
     Part,
@@ -11,8 +12,6 @@ from reactorsync_local.machine.parts import (
 )
 from reactorsync_local.machine.probes import Probes
 from reactorsync_local.supervisor import Supervisor
-
-from reactorsync.settings import KafkaSettings
 
 SURROUNDINGS = Surroundings(
     database_url_file=Path("database-url"),

@@ -1,6 +1,7 @@
+from rich.console import Console
+
 from reactorsync_local.machine.progress import LiveProgress, PlainProgress, note_event
 from reactorsync_local.supervisor import ProcessEvent, ProcessState
-from rich.console import Console
 
 
 def event(state: ProcessState, detail: str = "") -> ProcessEvent:

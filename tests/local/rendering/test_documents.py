@@ -1,11 +1,11 @@
 import json
 
 import yaml
-from reactorsync_local.rendering.documents import to_json, to_yaml
 
 from reactorsync.designs import Design
 from reactorsync.resources import ObjectMeta, Reactor, ReactorSpec
 from reactorsync.resources.reactor import Site
+from reactorsync_local.rendering.documents import to_json, to_yaml
 
 
 def station(name: str) -> Reactor:

@@ -1,9 +1,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reactorsync_local.rendering.graphs import band, progress, sparkline
 
 from reactorsync.signals import Limits
+from reactorsync_local.rendering.graphs import band, progress, sparkline
 
 PRESSURE = Limits(15.35, 15.75, 13.2, 14.9, 16.1, 16.5)
 

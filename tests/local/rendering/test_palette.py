@@ -1,4 +1,8 @@
 import pytest
+
+from reactorsync.designs import Design
+from reactorsync.resources.reactor import HealthState
+from reactorsync.signals import LIMITS
 from reactorsync_local.rendering.palette import (
     HEALTH_STYLES,
     HEALTH_SYMBOLS,
@@ -6,10 +10,6 @@ from reactorsync_local.rendering.palette import (
     deviation_of,
     health_text,
 )
-
-from reactorsync.designs import Design
-from reactorsync.resources.reactor import HealthState
-from reactorsync.signals import LIMITS
 
 PRESSURE = LIMITS[Design.PWR_3_LOOP]["primary_pressure_mpa"]
 

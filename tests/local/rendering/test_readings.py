@@ -1,4 +1,7 @@
 import pytest
+
+from reactorsync.signals import SIGNALS
+from reactorsync.trips import TripCause
 from reactorsync_local.rendering.readings import (
     readings_table,
     signal_of,
@@ -6,9 +9,6 @@ from reactorsync_local.rendering.readings import (
     unit_text,
     value_text,
 )
-
-from reactorsync.signals import SIGNALS
-from reactorsync.trips import TripCause
 
 
 @pytest.mark.parametrize(

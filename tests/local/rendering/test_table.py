@@ -1,5 +1,6 @@
-from reactorsync_local.rendering.table import Column, render_table
 from rich.text import Text
+
+from reactorsync_local.rendering.table import Column, render_table
 
 COLUMNS: list[Column[tuple[str, str]]] = [
     Column("NAME", lambda row: row[0]),

@@ -1,6 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from reactorsync_local.rendering.times import age, clock, parse_duration, short_duration, timestamp
 
 

@@ -1,0 +1,106 @@
+"""What one shard produces, from due ticks and changes."""
+
+from collections.abc import Sequence
+from itertools import count
+
+import pytest
+
+from reactorsync.wire.desired import DesiredReactor
+from reactorsync.wire.envelope import Envelope
+from reactorsync.wire.events import ReactorApplied, ReactorObserved
+from reactorsync.wire.frame import Frame, decode_frame
+from reactorsync.wire.topics import Topics
+from reactorsync_generator.desired_view import Change
+from reactorsync_generator.production import Identity, Production, Turn, Yield
+from reactorsync_generator.ticking import Due
+from tests.generator.reactors import SECOND, START, desired
+
+
+def at(seconds: float) -> int:
+    return START + round(seconds * SECOND)
+
+
+def changes(*states: DesiredReactor) -> list[Change]:
+    return [Change(state.key, state) for state in states]
+
+
+def decoded(made: Yield) -> Frame:
+    assert made.frame is not None
+    return decode_frame(made.frame.value)
+
+
+def tick(production: Production, second: float, changed: Sequence[Change] = ()) -> Yield:
+    return production.turn(Turn(changed, at(second), Due(at(second), missed=0)))
+
+
+@pytest.fixture
+def production() -> Production:
+    production = Production(
+        5,
+        Identity("generator-1", "run-1"),
+        topics=Topics(slot_seconds=60),
+        epoch_us=at(-0.5),
+        sequence=count(7),
+        catch_up_us=60 * SECOND,
+    )
+    production.turn(Turn(changes(desired("a"), desired("b", interval=2000)), at(0)))
+    return production
+
+
+def test_a_frame_says_where_it_comes_from(production: Production) -> None:
+    made = tick(production, 1)
+    assert made.frame is not None
+    assert (made.frame.shard, made.frame.topic) == (5, Topics(slot_seconds=60).telemetry(at(1)))
+    frame = decoded(made)
+    assert frame.tick_us == at(1)
+    assert (frame.origin.run, frame.origin.epoch, frame.origin.sequence) == ("run-1", at(-0.5), 7)
+    envelope = Envelope.from_headers(made.frame.headers)
+    assert (envelope.source, envelope.id) == ("generator-1", f"run-1/5/{at(1)}")
+    assert decoded(tick(production, 2)).origin.sequence == 8
+
+
+def test_a_tick_at_which_no_reactor_is_due_makes_no_frame(production: Production) -> None:
+    assert tick(production, 0.5).frame is None
+    assert decoded(tick(production, 1)).origin.sequence == 7
+
+
+def test_changes_before_the_tick_show_in_it_and_later_ones_do_not(production: Production) -> None:
+    due = Due(at(2), missed=0)
+    early = production.turn(Turn(changes(desired("c")), at(1.5), due))
+    assert decoded(early).reactors.to_pylist() == ["default/a", "default/b", "default/c"]
+    due = Due(at(4), missed=1)
+    late = production.turn(Turn([Change("default/c", None)], at(4.5), due))
+    assert decoded(late).reactors.to_pylist() == ["default/a", "default/b", "default/c"]
+    assert decoded(tick(production, 5)).reactors.to_pylist() == ["default/a"]
+
+
+def test_events_come_in_the_order_of_what_happened(production: Production) -> None:
+    made = production.turn(Turn(changes(desired("c")), at(0.5), Due(at(1), missed=0)))
+    assert [(type(event), event.subject) for event in made.events] == [
+        (ReactorApplied, "default/c"),
+        (ReactorObserved, "default/a"),
+        (ReactorObserved, "default/c"),
+    ]
+
+
+def test_everything_is_told_again_on_demand(production: Production) -> None:
+    tick(production, 2)
+    again = production.turn(Turn(boundary_us=at(2.5), tell_all=True))
+    assert [event.subject for event in again.events] == ["default/a", "default/b"]
+    assert len(tick(production, 4).events) == 2
+
+
+def test_a_heartbeat_tells_of_rate_and_lateness(production: Production) -> None:
+    production.heartbeat(at(0), tick_us=at(0))
+    for second in (1, 2, 3, 4):
+        tick(production, second)
+    production.count_late(3)
+    beat = production.heartbeat(at(4), tick_us=at(4))
+    assert (beat.shard, beat.generator, beat.run, beat.epoch) == (
+        5,
+        "generator-1",
+        "run-1",
+        at(-0.5),
+    )
+    assert (beat.reactors, beat.readings_per_second, beat.late_ticks) == (2, 1.5, 3)
+    assert production.heartbeat(at(9), tick_us=at(9)).readings_per_second == 0

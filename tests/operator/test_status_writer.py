@@ -1,0 +1,185 @@
+"""Statuses on their way to a real store."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from reactorsync.resources import Kind, ObjectMeta, Reactor, ReactorSpec
+from reactorsync.store import StoreUnavailable
+from reactorsync.store.postgres import PostgresStore
+from reactorsync_operator.fleet import Fleet, WorkKey
+from reactorsync_operator.status_writer import StatusWriter
+
+INTERVAL_SECONDS = 0.4
+
+
+class Surroundings:
+    """A fleet, a writer, and what the writer wanted to have planned again."""
+
+    def __init__(self, store: PostgresStore) -> None:
+        self.store = store
+        self.replanned: list[str] = []
+        self.fleet = Fleet(shards=2, mark=lambda key: None)
+        self.writer = StatusWriter(
+            store,
+            self.fleet,
+            replan=self._replan,
+            interval_seconds=INTERVAL_SECONDS,
+            clock=time.monotonic,
+        )
+
+    def _replan(self, key: WorkKey) -> None:
+        self.replanned.append(key.name)
+
+    async def add(self, name: str) -> Reactor:
+        spec = ReactorSpec.model_validate({"design": "Candu6"})
+        stored = await self.store.create(Reactor(metadata=ObjectMeta(name=name), spec=spec))
+        self.fleet.put_reactor(stored)
+        return stored
+
+    async def stored(self, name: str) -> Reactor:
+        return await self.store.get(Reactor, "default", name)
+
+    def known(self, name: str) -> Reactor:
+        return self.fleet.reactors[f"default/{name}"]
+
+
+def with_alarms(stored: Reactor, alarms: int) -> Reactor:
+    """The reactor with a status that is easy to recognise."""
+    status = stored.status.model_copy(update={"open_alarms": alarms})
+    return stored.model_copy(update={"status": status})
+
+
+@asynccontextmanager
+async def writing(writer: StatusWriter) -> AsyncIterator[None]:
+    task = asyncio.create_task(writer.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+@pytest.fixture
+async def around(store: PostgresStore) -> AsyncIterator[Surroundings]:
+    around = Surroundings(store)
+    async with writing(around.writer):
+        yield around
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def test_a_status_is_written_and_taken_in(around: Surroundings) -> None:
+    stored = await around.add("bruce-1")
+    around.writer.offer(with_alarms(stored, 3))
+    await eventually(lambda: around.known("bruce-1").status.open_alarms == 3)
+    found = await around.stored("bruce-1")
+    assert found.status.open_alarms == 3
+    assert found.metadata.generation == 1
+    assert around.known("bruce-1") == found
+
+
+async def test_of_many_offered_quickly_the_last_is_written(around: Surroundings) -> None:
+    stored = await around.add("bruce-1")
+    for alarms in range(1, 50):
+        around.writer.offer(with_alarms(stored, alarms))
+    await eventually(lambda: around.known("bruce-1").status.open_alarms > 0)
+    assert around.known("bruce-1").status.open_alarms == 49
+    written_once = int(stored.metadata.resource_version) + 1
+    assert int((await around.stored("bruce-1")).metadata.resource_version) == written_once
+
+
+async def test_one_object_is_not_written_too_often_unless_it_is_urgent(
+    around: Surroundings,
+) -> None:
+    stored = await around.add("bruce-1")
+    around.writer.offer(with_alarms(stored, 1))
+    await eventually(lambda: around.known("bruce-1").status.open_alarms == 1)
+    began = time.monotonic()
+    around.writer.offer(with_alarms(around.known("bruce-1"), 2))
+    await eventually(lambda: around.known("bruce-1").status.open_alarms == 2)
+    assert time.monotonic() - began > INTERVAL_SECONDS * 0.8
+    began = time.monotonic()
+    around.writer.offer(with_alarms(around.known("bruce-1"), 3), urgent=True)
+    await eventually(lambda: around.known("bruce-1").status.open_alarms == 3)
+    assert time.monotonic() - began < INTERVAL_SECONDS * 0.8
+
+
+async def test_an_object_changed_in_between_is_planned_again(around: Surroundings) -> None:
+    stored = await around.add("bruce-1")
+    spec = stored.spec.model_copy(update={"power_setpoint_permille": 900})
+    edited = await around.store.replace(stored.model_copy(update={"spec": spec}))
+    around.writer.offer(with_alarms(stored, 1))
+    await eventually(lambda: around.replanned == ["default/bruce-1"])
+    assert around.known("bruce-1") == edited, "and what it is now has been learnt"
+    assert (await around.stored("bruce-1")).status.open_alarms == 0
+
+
+async def test_a_deleted_object_is_passed_over(around: Surroundings) -> None:
+    gone, kept = await around.add("bruce-1"), await around.add("bruce-2")
+    await around.store.delete(Reactor, "default", "bruce-1")
+    around.writer.offer(with_alarms(gone, 1))
+    around.writer.offer(with_alarms(kept, 1))
+    await eventually(lambda: around.known("bruce-2").status.open_alarms == 1)
+    await eventually(lambda: around.writer.idle)
+    assert around.replanned == []
+
+
+async def test_what_was_withdrawn_is_not_written(around: Surroundings) -> None:
+    first, second = await around.add("bruce-1"), await around.add("bruce-2")
+    around.writer.offer(with_alarms(first, 1))
+    around.writer.withdraw(WorkKey(Kind.REACTOR, "default/bruce-1"))
+    around.writer.offer(with_alarms(second, 1))
+    await eventually(lambda: around.known("bruce-2").status.open_alarms == 1)
+    assert (await around.stored("bruce-1")).status.open_alarms == 0
+
+
+async def test_statuses_wait_while_the_store_is_away(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    around = Surroundings(store)
+    stored = await around.add("bruce-1")
+    replace_statuses = store.replace_statuses
+    failures = 2
+
+    async def flaky(resources: list[Reactor]) -> object:
+        nonlocal failures
+        if failures:
+            failures -= 1
+            raise StoreUnavailable("Postgres: connection refused")
+        return await replace_statuses(resources)
+
+    monkeypatch.setattr(store, "replace_statuses", flaky)
+    around.writer.offer(with_alarms(stored, 1))
+    async with writing(around.writer):
+        await eventually(lambda: around.known("bruce-1").status.open_alarms == 1)
+    assert failures == 0
+
+
+async def test_a_thousand_are_written_in_a_few_batches(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    around = Surroundings(store)
+    reactors = await asyncio.gather(*(around.add(f"unit-{n}") for n in range(1000)))
+    replace_statuses = store.replace_statuses
+    sizes = []
+
+    async def counted(resources: list[Reactor]) -> object:
+        sizes.append(len(resources))
+        return await replace_statuses(resources)
+
+    monkeypatch.setattr(store, "replace_statuses", counted)
+    for stored in reactors:
+        around.writer.offer(with_alarms(stored, 1))
+    async with writing(around.writer):
+        await eventually(lambda: around.writer.idle and sum(sizes) == 1000)
+    assert len(sizes) == 2
