@@ -277,9 +277,7 @@ def _broker_process(port: int) -> psutil.Process:
 
 def table_of(results: Sequence[Result]) -> Table:
     """Return the printed table."""
-    table = Table(
-        title="Fleets at 1 Hz: ticks, age of readings at a consumer, cores used, memory"
-    )
+    table = Table(title="Fleets at 1 Hz: ticks, age of readings at a consumer, cores used, memory")
     for heading in (
         "reactors",
         "late",

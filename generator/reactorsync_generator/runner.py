@@ -231,7 +231,7 @@ class ShardRunner:
         self._next_heartbeat_us = self._next_checkpoint_us = self._last_us
         self._ticking = True
         log.info(
-            "shard %d: taken over with %d reactors, %d of them with a state",
+            "shard %d: taken over with %d reactors, %d states found",
             self.number,
             self.reactors,
             len(inheritance),

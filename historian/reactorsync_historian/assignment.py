@@ -6,7 +6,7 @@ failed until it is taken over again. Records are only worth something while a pa
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from reactorsync.bus.port import Partition
 from reactorsync_historian.batch import Item
@@ -54,6 +54,19 @@ class Assignment:
     def holds(self, item: Item) -> bool:
         """Return whether the item's partition is still owned as it was when the item was read."""
         return self.owned.get(item.record.partition) is item.owner
+
+    def read_to_end(self, end_of: Callable[[Partition], int | None]) -> set[int]:
+        """Return the shards of which every partition is owned and stored up to its end.
+
+        Args:
+            end_of: end of a partition, ``None`` while it is not known.
+        """
+        unread = set()
+        for partition in self.assigned:
+            owner, end = self.owned.get(partition), end_of(partition)
+            if owner is None or end is None or owner.next_offset < end:
+                unread.add(partition.number)
+        return {partition.number for partition in self.assigned} - unread
 
     def acquire(
         self, ownerships: Mapping[Partition, Ownership], *, topics: Collection[str]

@@ -223,16 +223,9 @@ class Session:
 
     def _losses(self) -> list[Loss]:
         """Return the frames that count as lost: their shard's topics have been read to the end."""
-        unread = {
-            partition.number
-            for partition in self._assignment.assigned
-            if (owner := self._assignment.owned.get(partition)) is None
-            or (end := self._consumer.high_watermark(partition)) is None
-            or end > owner.next_offset
-        }
-        owned = {partition.number for partition in self._assignment.owned}
+        read = self._assignment.read_to_end(self._consumer.high_watermark)
         overdue = self._sink.ledger.overdue(time.monotonic())
-        return [loss for loss in overdue if loss.shard in owned - unread]
+        return [loss for loss in overdue if loss.shard in read]
 
     def _settle(self, items: list[Item], losses: list[Loss]) -> None:
         """Take note of what has been committed."""

@@ -96,6 +96,7 @@ class Operator:
             sweep_seconds=settings.sweep_seconds,
             swept=self._reconciler.sweep,
         )
+        self._broker_is_away = False
 
     @property
     def idle(self) -> bool:
@@ -123,16 +124,20 @@ class Operator:
     async def _reconcile(self) -> None:
         """Plan, once everything is known that a plan depends on."""
         await self._fleet_listed()
-        try:
-            async with asyncio.timeout(BROKER_GRACE_SECONDS):
-                await self.publisher.read_back.wait()
-                await self._events.caught_up.wait()
-        except TimeoutError:
-            log.warning("the broker is not there: planning without what it knows")
+        await self._broker_read()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._reconciler.run())
             group.create_task(self._reconciler.wake())
             group.create_task(self._say_when_all_is_offered())
+
+    async def _broker_read(self) -> None:
+        """Wait for what the broker knows; if it is away, not for long."""
+        began = time.monotonic()
+        while not (self.publisher.read_back.is_set() and self._events.caught_up.is_set()):
+            if self._broker_is_away and time.monotonic() - began > BROKER_GRACE_SECONDS:
+                log.warning("the broker is away: planning without what it knows")
+                return
+            await asyncio.sleep(0.02)
 
     async def _fleet_listed(self) -> None:
         await self._reactors.listed.wait()
@@ -170,12 +175,14 @@ class Operator:
                 if time.monotonic() - began > LOOK_SECONDS:
                     backoff.reset()
                 else:
+                    self._broker_is_away = True
                     self._reconciler.set_delivery_problem(str(_first(group)))
                 self._readiness.fails(BROKER, str(_first(group)))
                 await asyncio.sleep(backoff.next_pause())
 
     async def _serve_broker(self) -> None:
         cluster = await self._bus.cluster_id()
+        self._broker_is_away = False
         await self._topics_keeper.keep()
         async with asyncio.TaskGroup() as group:
             group.create_task(self.publisher.session())

@@ -291,10 +291,11 @@ class Reconciler:
         is_heard_of = self._clock() < silent_at
         if is_heard_of:
             self._wakeups.set(ShardKey(shard), silent_at)
-        if is_heard_of == self._heard_of.get(shard):
+        was_heard_of = self._heard_of.get(shard)
+        if is_heard_of == was_heard_of:
             return
         self._heard_of[shard] = is_heard_of
-        if not is_heard_of:
+        if was_heard_of:
             log.warning("shard %d: its generator has fallen silent", shard)
         for name in self._fleet.on_shard(shard):
             self._mark_reactor(name)

@@ -37,11 +37,12 @@ class TopicsKeeper:
         if slot_seconds is not None:
             pause = min(slot_seconds / 4, LONGEST_PAUSE_SECONDS)
         while True:
-            await self._expire()
+            await self.expire()
             await asyncio.sleep(pause)
             await self.keep()
 
-    async def _expire(self) -> None:
+    async def expire(self) -> None:
+        """Delete the slots older than the previous one. Raises ``BrokerUnavailable``."""
         if self._topics.slot_seconds is None:
             return
         expired = self._topics.expired(await self._bus.list_topics(), _now_us())

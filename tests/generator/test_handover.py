@@ -174,6 +174,9 @@ async def test_a_generator_that_was_frozen_does_not_speak_for_what_it_lost(pool:
 
         by_zombie = [seen for seen in pool.tap.frames if seen.run == zombie and seen.at > woken]
         assert {seen.shard for seen in by_zombie} == shares[zombie]
+        assert all(seen.frame.origin.epoch > stopped * SECOND for seen in by_zombie), (
+            "it speaks only for what the group gave it after it woke"
+        )
     for key, samples in pool.tap.ticks().items():
         assert all(gap <= 2 * SESSION_SECONDS + 1 for gap in gaps(samples)), key
     assert_as_if_simulated_by_one(pool, reactors)

@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from reactorsync.bus.kafka import KafkaBus
-from reactorsync.bus.port import Partition, Producer, Record
+from reactorsync.bus.port import BrokerUnavailable, Partition, Producer, Record
 from reactorsync.wire.envelope import Envelope
 from reactorsync.wire.events import Event, ReactorTripped, ShardHeartbeat, decode_event
 from reactorsync.wire.topics import Topics
@@ -25,6 +25,7 @@ from tests.generator.reactors import SECOND
 from tests.servers import FreshBroker
 
 TOPICS = Topics(shards=2)
+NUDGE = b"nudge"
 
 
 def lost(reason: str) -> float:
@@ -61,6 +62,14 @@ class Broker:
     async def restart(self) -> None:
         await self.server.start()
         await self.bus.ensure_topics(TOPICS.live(0))
+        # A record that reaches the embedded broker while it makes the topic is stored, but shows
+        # only with the next one.
+        nudging = self.bus.producer(client_id="nudging")
+        await nudging.start()
+        for topic in (TOPICS.telemetry(0), TOPICS.events):
+            for shard in range(TOPICS.shards):
+                await _persistently(nudging, topic, shard)
+        await nudging.stop()
 
     async def read(self, topic: str) -> list[Record]:
         """Everything that the topic holds."""
@@ -77,7 +86,14 @@ class Broker:
                     break
         finally:
             await consumer.stop()
-        return records
+        return [record for record in records if record.key != NUDGE]
+
+
+async def _persistently(producer: Producer, topic: str, shard: int) -> None:
+    for _ in range(20):
+        with contextlib.suppress(BrokerUnavailable):
+            await producer.send(topic, b"", key=NUDGE, partition=shard)
+            return
 
 
 @pytest.fixture

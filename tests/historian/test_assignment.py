@@ -73,6 +73,21 @@ def test_an_item_is_held_only_under_the_ownership_it_was_read_under() -> None:
     assert not assignment.holds(item)
 
 
+def test_a_shard_is_read_to_its_end_when_all_its_slots_are() -> None:
+    later = Partition("t.telemetry.2", 0)
+    ends = {FIRST: 8, SECOND: 3, later: 2}
+    assignment = Assignment()
+    assignment.assign(ends.keys())
+    assignment.acquire(owned(SECOND, next_offset=3) | owned(FIRST, later, next_offset=2), topics=[])
+    assert assignment.read_to_end(ends.get) == {1}
+
+    assignment.owned[FIRST].next_offset = 8
+    assert assignment.read_to_end(ends.get) == {0, 1}
+    assert assignment.read_to_end({FIRST: 8, later: 2}.get) == {0}
+    assignment.release([later])
+    assert assignment.read_to_end(ends.get) == {1}
+
+
 def test_a_reader_that_was_never_interrupted_has_seen_every_frame() -> None:
     assignment = started()
     assignment.owned[FIRST].next_offset = 40

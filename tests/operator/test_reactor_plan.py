@@ -219,6 +219,12 @@ class TestActiveFaults:
         assert plan.status.health is not None
         assert (plan.status.health.state, plan.status.health.score) == (HealthState.DEGRADED, 80)
 
+    def test_one_that_is_reported_again_keeps_its_beginning(self) -> None:
+        again = acting(0.4)[FAULT_ID]
+        again = replace(again, last_injected_us=to_micros(after(30)))
+        plan = plan_reactor(streaming(None, leaking(), faults={FAULT_ID: again}), after(31))
+        assert [fault.start_time for fault in plan.status.active_faults] == [after(0.4)]
+
     def test_a_recovered_one_is_not(self) -> None:
         plan = plan_reactor(streaming(None, leaking(), faults=acting(0, 5)), after(6))
         assert self.shown(plan) == []

@@ -378,6 +378,15 @@ class TestInterventions:
         world.settle()
         assert len(world.faulty()) == 2
 
+    def test_a_dry_run_after_a_run_tells_of_the_fleet_as_it_is_now(self, world: World) -> None:
+        world.apply()
+        world.until(700)
+        world.add_reactor("bruce-4")
+        world.apply(mode="DryRun")
+        world.settle()
+        assert world.status().summary == "Dry run: would act on 4 of 4 reactors"
+        assert world.says("Succeeded") == ("True", "Completed")
+
     def test_deleting_it_lifts_its_faults(self, world: World) -> None:
         world.apply()
         world.pass_time(1)

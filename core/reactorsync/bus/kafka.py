@@ -15,12 +15,9 @@ from aiokafka.errors import (
     for_code,
 )
 
+from reactorsync.bus.aiokafka_clients import REQUEST_TIMEOUT_MS, RETRY_BACKOFF_MS
 from reactorsync.bus.kafka_consumer import KafkaConsumer
-from reactorsync.bus.kafka_errors import (
-    REQUEST_TIMEOUT_MS,
-    RETRY_BACKOFF_MS,
-    broker_errors,
-)
+from reactorsync.bus.kafka_errors import broker_errors
 from reactorsync.bus.kafka_producer import KafkaProducer
 from reactorsync.bus.port import BrokerUnavailable, TopicMismatch
 from reactorsync.wire.topics import TopicSpec

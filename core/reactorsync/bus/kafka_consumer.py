@@ -18,9 +18,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.structs import ConsumerRecord
 
+from reactorsync.bus.aiokafka_clients import (
+    REQUEST_TIMEOUT_MS,
+    STOP_SECONDS,
+    connected_consumer,
+)
 from reactorsync.bus.aiokafka_internals import (
     close_consumer,
     consumer_is_dead,
@@ -30,30 +34,17 @@ from reactorsync.bus.aiokafka_internals import (
     watch_all_topics,
 )
 from reactorsync.bus.aiokafka_records import from_aiokafka, to_aiokafka, to_record
-from reactorsync.bus.kafka_errors import (
-    METADATA_MAX_AGE_MS,
-    REQUEST_TIMEOUT_MS,
-    RETRY_BACKOFF_MS,
-    broker_errors,
-)
+from reactorsync.bus.kafka_errors import broker_errors
 from reactorsync.bus.port import BrokerUnavailable, Partition, RebalanceCallback, Record
 from reactorsync.bus.silence import Silence
-from reactorsync.wire.topics import MAX_RECORD_BYTES
 
 log = logging.getLogger(__name__)
-
-_FETCH_WAIT_MS: Final = 200
-"""The embedded broker finds nothing in less than the time it lists a partition: tens of ms."""
-
-_FETCH_BYTES: Final = 2 * MAX_RECORD_BYTES
 
 _SILENCE_SECONDS: Final = 5.0
 """Without an answer to a fetch for so long, the broker is asked whether it is there at all."""
 
 _STUCK_SECONDS: Final = 15.0
 """A consumer that gets no answer for so long, from a broker that is there, is replaced."""
-
-_STOP_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,31 +237,12 @@ class KafkaConsumer:
     # Connecting, and connecting anew
 
     async def _connect(self) -> AIOKafkaConsumer:
-        session = self._session_timeout_ms
-        client = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+        client = await connected_consumer(
+            self._bootstrap,
             client_id=self._client_id,
-            group_id=self._group,
-            session_timeout_ms=session,
-            heartbeat_interval_ms=max(400, min(session // 6, 3000)),
-            # The broker answers a join when all members have come, at most a session later.
-            request_timeout_ms=max(REQUEST_TIMEOUT_MS, 2 * session),
-            # A class of its own, because this assignor keeps its memory in the class.
-            partition_assignment_strategy=(type("Sticky", (StickyPartitionAssignor,), {}),),
-            auto_offset_reset="earliest",
-            enable_auto_commit=False,
-            fetch_max_wait_ms=_FETCH_WAIT_MS,
-            fetch_max_bytes=_FETCH_BYTES,
-            max_partition_fetch_bytes=_FETCH_BYTES,
-            metadata_max_age_ms=METADATA_MAX_AGE_MS,
-            retry_backoff_ms=RETRY_BACKOFF_MS,
+            group=self._group,
+            session_timeout_ms=self._session_timeout_ms,
         )
-        try:
-            with broker_errors(f"cannot connect to {self._bootstrap}"):
-                await client.start()
-        except BaseException:
-            await close_consumer(client, timeout_seconds=_STOP_SECONDS)
-            raise
         self._client = client
         self._silence = Silence()
         if self._subscription is not None:
@@ -300,7 +272,7 @@ class KafkaConsumer:
             }
         await self.lose()
         self._client = None
-        await close_consumer(client, timeout_seconds=_STOP_SECONDS)
+        await close_consumer(client, timeout_seconds=STOP_SECONDS)
 
     async def _living(self) -> AIOKafkaConsumer:
         """Return the client, after connecting anew if it is dead."""
@@ -324,7 +296,8 @@ class KafkaConsumer:
             async with asyncio.timeout(REQUEST_TIMEOUT_MS / 1000):
                 await fresh_metadata(client)
         silence.broker_answered()
-        if silence.fetch_seconds > max(_STUCK_SECONDS, 6 * self._session_timeout_ms / 1000):
+        joining_seconds = 0 if self._subscription is None else 6 * self._session_timeout_ms / 1000
+        if silence.fetch_seconds > max(_STUCK_SECONDS, joining_seconds):
             log.warning("consumer %s hears nothing; connecting anew", self._client_id)
             await self._disconnect()
 

@@ -4,20 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
 
 from aiokafka.errors import ConsumerStoppedError, KafkaError
 
 from reactorsync.bus.port import BrokerUnavailable
-
-REQUEST_TIMEOUT_MS: Final = 5000
-"""How long the broker may take to answer one request."""
-
-RETRY_BACKOFF_MS: Final = 100
-"""Pause of the client before it repeats a request."""
-
-METADATA_MAX_AGE_MS: Final = 3000
-"""How soon a client notices a topic that is new, or gone."""
 
 
 @contextmanager

@@ -9,13 +9,9 @@ from typing import Final
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError
 
+from reactorsync.bus.aiokafka_clients import RETRY_BACKOFF_MS, STOP_SECONDS, connected_producer
 from reactorsync.bus.aiokafka_internals import close_producer, producer_is_dead
-from reactorsync.bus.kafka_errors import (
-    METADATA_MAX_AGE_MS,
-    REQUEST_TIMEOUT_MS,
-    RETRY_BACKOFF_MS,
-    broker_errors,
-)
+from reactorsync.bus.kafka_errors import broker_errors
 from reactorsync.bus.port import BrokerUnavailable
 from reactorsync.wire.envelope import Headers
 from reactorsync.wire.topics import MAX_RECORD_BYTES
@@ -25,18 +21,12 @@ log = logging.getLogger(__name__)
 _SEND_SECONDS: Final = 10.0
 """Bound on one record: to find its topic, to wait for room, two attempts at the request."""
 
-_STOP_SECONDS: Final = 5.0
-_LINGER_MS: Final = 5
-_BATCH_BYTES: Final = 1 << 20
-_ENVELOPE_BYTES: Final = 1 << 16
-
 
 class KafkaProducer:
-    """Sends records with ``acks=all``.
+    """Sends records and waits until all replicas have them.
 
-    It is not idempotent: aiokafka would then never give a batch up, and the embedded broker refuses
-    the version of the request that it sends. So a repeated request may write a batch twice, though
-    never in another order; readers tell by ``ce_id`` or by the tick.
+    A repeated request may write a batch twice, though never in another order; readers tell by
+    ``ce_id`` or by the tick.
     """
 
     def __init__(self, *, bootstrap: str, client_id: str) -> None:
@@ -49,14 +39,14 @@ class KafkaProducer:
         """Connect. Raises :class:`BrokerUnavailable`; it may then be called again."""
         async with self._lock:
             if self._client is None:
-                self._client = await self._connected()
+                self._client = await connected_producer(self._bootstrap, client_id=self._client_id)
 
     async def stop(self) -> None:
         """Send what is buffered, for at most five seconds, and disconnect."""
         async with self._lock:
             client, self._client = self._client, None
             if client is not None:
-                await close_producer(client, timeout_seconds=_STOP_SECONDS)
+                await close_producer(client, timeout_seconds=STOP_SECONDS)
 
     async def send(
         self,
@@ -108,30 +98,11 @@ class KafkaProducer:
                 raise BrokerUnavailable("the producer is not started")
             if producer_is_dead(client):
                 log.warning("producer %s has stopped by itself; connecting anew", self._client_id)
-                await close_producer(client, timeout_seconds=_STOP_SECONDS)
-                self._client = client = await self._connected()
+                await close_producer(client, timeout_seconds=STOP_SECONDS)
+                self._client = client = await connected_producer(
+                    self._bootstrap, client_id=self._client_id
+                )
             return client
-
-    async def _connected(self) -> AIOKafkaProducer:
-        client = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap,
-            client_id=self._client_id,
-            acks="all",
-            enable_idempotence=False,
-            linger_ms=_LINGER_MS,
-            max_batch_size=_BATCH_BYTES,
-            max_request_size=MAX_RECORD_BYTES + _ENVELOPE_BYTES,
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
-            retry_backoff_ms=RETRY_BACKOFF_MS,
-            metadata_max_age_ms=METADATA_MAX_AGE_MS,
-        )
-        try:
-            with broker_errors(f"cannot connect to {self._bootstrap}"):
-                await client.start()
-        except BaseException:
-            await close_producer(client, timeout_seconds=_STOP_SECONDS)
-            raise
-        return client
 
 
 async def _partitions(client: AIOKafkaProducer, topic: str) -> set[int]:

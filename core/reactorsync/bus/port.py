@@ -86,8 +86,10 @@ class Consumer(Protocol):
     ) -> None:
         """Join the group for ``topics``, or for every topic that matches ``pattern``.
 
-        ``on_revoked`` is awaited before partitions go elsewhere, ``on_assigned`` before the first
-        poll that may return their records; both get all partitions of the (eager) rebalance.
+        ``on_revoked`` is awaited before partitions go elsewhere, at :meth:`stop` too,
+        ``on_assigned`` before the first poll that may return their records. Both get all partitions
+        of the (eager) rebalance. ``on_assigned`` may take long: a later rebalance cancels it.
+        What a callback raises, the next poll raises; then a failed ``on_assigned`` is called again.
         """
 
     def assign(self, partitions: Collection[Partition]) -> None:
@@ -100,7 +102,8 @@ class Consumer(Protocol):
     async def poll(self, *, timeout_seconds: float, max_records: int | None = None) -> list[Record]:
         """Return what has arrived, waiting up to ``timeout_seconds`` for the first record.
 
-        Records of one partition come in order. Raises :class:`BrokerUnavailable`.
+        Records of one partition come in order. Raises :class:`BrokerUnavailable` when the broker
+        has been silent for some seconds; poll on, and reading goes on when it is back.
         """
         ...
 

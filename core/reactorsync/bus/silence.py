@@ -1,4 +1,4 @@
-"""How long a consumer has heard nothing: a broker that is gone and a client that is stuck differ."""
+"""How long a consumer has heard nothing: of the broker, or of its fetches alone."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ from reactorsync_local.supervisor import AlreadyRunning, ProcessEvent, Stopping,
 
 _DEFAULT_PORT: Final = 8000
 _LOG_NAME: Final = "supervisor.log"
-_FOOTER: Final = (
+SCREEN_FOOTER: Final = (
     "Ctrl-C stops everything · in another terminal: reactorsync apply -f samples/scenarios/"
     "pump-trip.yaml · watch ringhals-3"
 )
@@ -170,7 +170,7 @@ class _Session:
         if self._plain:
             await show_lines(monitor, write_line, stopping)
         else:
-            await show_screen(monitor, self._console, stopping, footer=_FOOTER)
+            await show_screen(monitor, self._console, stopping, footer=SCREEN_FOOTER)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,6 @@ from reactorsync.resources.reactor import HealthState
 from reactorsync.signals import Signal
 from reactorsync_local.fleet.values import (
     KEY_SIGNALS,
-    TREND_SIGNAL,
     FleetView,
     PartState,
     PartView,
@@ -243,7 +242,8 @@ def _table_line(
 
 def _trend(reactor: ReactorView) -> Text:
     blocks = sparkline(reactor.trend, width=_TREND_WIDTH, least_span=_TREND_SPAN)
-    return Text(blocks, style=DEVIATION_STYLES[reactor.deviation(TREND_SIGNAL)])
+    calm = reactor.health is HealthState.NOMINAL
+    return Text(blocks, style=MUTED if calm else HEALTH_STYLES[reactor.health])
 
 
 def _value(reactor: ReactorView, signal: Signal) -> Text:

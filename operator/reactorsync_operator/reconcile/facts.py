@@ -12,7 +12,13 @@ from reactorsync.planning.compose import CONFLICT
 from reactorsync.planning.schedule import is_open
 from reactorsync.planning.targets import Failure
 from reactorsync.resources import AnomalyScenario, AnomalyScenarioSpec
-from reactorsync.resources.scenario import Run, RunPhase, TargetCounts, TargetFailure
+from reactorsync.resources.scenario import (
+    Run,
+    RunPhase,
+    ScenarioMode,
+    TargetCounts,
+    TargetFailure,
+)
 from reactorsync_operator.reconcile.observed import ObservedScenario, RunReport
 
 SETTLE: Final = timedelta(seconds=60)
@@ -107,7 +113,7 @@ def establish(
         failed=len(failures),
     )
     shown = _shown(failures)
-    if _had_ended(observed.scenario, run):
+    if _had_ended(observed.scenario, run) and observed.scenario.spec.mode is ScenarioMode.RUN:
         counts = counts.model_copy(
             update={
                 "matched": status.targets.matched,

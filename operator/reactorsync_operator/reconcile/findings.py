@@ -195,7 +195,8 @@ def _waiting(facts: Facts) -> str:
     if facts.spec.state is ScenarioState.ABORTED:
         return "Aborted before its first run"
     if facts.next_run_time is not None:
-        return f"Next run {_at(facts.next_run_time)} on {facts.counts.selected} reactors"
+        on = f" on {facts.counts.selected} reactors" if facts.run is None else ""
+        return f"Next run {_at(facts.next_run_time)}{on}"
     return "Waiting for a reactor that matches"
 
 

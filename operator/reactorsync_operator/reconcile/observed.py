@@ -32,6 +32,11 @@ class FaultReport:
             return False
         return self.recovered_us is None or self.recovered_us < self.last_injected_us
 
+    @property
+    def acts_since_us(self) -> int | None:
+        """Since when the fault acts; it may have been reported again since then."""
+        return self.first_injected_us if self.recovered_us is None else self.last_injected_us
+
 
 @dataclass(frozen=True, slots=True)
 class ReactorReport:

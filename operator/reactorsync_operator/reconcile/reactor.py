@@ -199,7 +199,7 @@ class _Plan:
         wanted = {fault.id: fault for fault in self.desired.faults}
         active = []
         for fault_id, report in self.report.faults.items():
-            if not report.acts or report.last_injected_us is None:
+            if not report.acts or report.acts_since_us is None:
                 continue
             if fault_id not in wanted and self.report.revision == self.revision:
                 continue
@@ -213,7 +213,7 @@ class _Plan:
                     scenario=report.scenario,
                     stage=report.stage,
                     fault=report.kind,
-                    start_time=from_micros(report.last_injected_us),
+                    start_time=from_micros(report.acts_since_us),
                     end_time=end,
                 )
             )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from reactorsync.resources import AnomalyScenario, AnomalyScenarioStatus, ConditionStatus
-from reactorsync.resources.scenario import Run
+from reactorsync.resources.scenario import Run, ScenarioMode
 from reactorsync.wire.envelope import from_micros
 from reactorsync_operator.reconcile import findings
 from reactorsync_operator.reconcile.conditions import (
@@ -49,21 +49,23 @@ def plan_scenario(observed: ObservedScenario, now: datetime) -> ScenarioPlan:
     advanced = advance(scenario, observed.selection, now)
     facts = establish(observed, run=advanced.run, next_run_time=advanced.next_run_time, now=now)
     decided = _decided(scenario, advanced.run)
-    if decided:
-        facts = replace(facts, counts=before.targets)
+    is_last_word = decided and scenario.spec.mode is ScenarioMode.RUN
+    if is_last_word:
+        facts = replace(facts, counts=before.targets, failures=tuple(before.failures))
     conditions = ConditionList(before.conditions, scenario.metadata.generation, now)
     overdue = _set_conditions(conditions, facts, decided=decided)
     run = before.run if decided else _with_reports(facts)
+    is_same_run = (run and run.number) == (before.run and before.run.number)
     status = AnomalyScenarioStatus(
         observed_generation=scenario.metadata.generation,
         conditions=conditions.build(),
         summary=findings.summary(facts),
         run=run,
-        targets=before.targets if decided else facts.counts,
-        failures=before.failures if decided else list(facts.failures),
-        detection=before.detection,
-        probes=before.probes,
-        score=before.score,
+        targets=facts.counts,
+        failures=list(facts.failures),
+        detection=before.detection if is_same_run else None,
+        probes=before.probes if is_same_run else [],
+        score=before.score if is_same_run else None,
         next_run_time=advanced.next_run_time,
         history=list(advanced.history),
     )
@@ -104,10 +106,10 @@ def _set_conditions(conditions: ConditionList, facts: Facts, *, decided: bool) -
     if ready.status is not ConditionStatus.TRUE:
         overdue = findings.overdue_at(facts, waiting_since=waiting_since)
     conditions.set(READY, ready)
+    conditions.set(TARGETS_RESOLVED, findings.targets_resolved(facts))
     if decided:
         _keep_outcome(conditions, facts)
     else:
-        conditions.set(TARGETS_RESOLVED, findings.targets_resolved(facts))
         conditions.set(INJECTED, findings.injected(facts))
         conditions.set(VERIFIED, findings.verified(facts))
         conditions.set(RECOVERED, findings.recovered(facts))
@@ -125,8 +127,7 @@ def _set_conditions(conditions: ConditionList, facts: Facts, *, decided: bool) -
 
 def _keep_outcome(conditions: ConditionList, facts: Facts) -> None:
     """Leave what was found of a run that is over; only a late verification may still come."""
-    for type_ in (TARGETS_RESOLVED, INJECTED):
-        conditions.keep(type_)
+    conditions.keep(INJECTED)
     verified = conditions.before(VERIFIED)
     if verified is None or verified.status is ConditionStatus.UNKNOWN:
         conditions.set(VERIFIED, findings.verified(facts))

@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from reactorsync.bus import kafka_consumer, kafka_producer
+from reactorsync.bus import aiokafka_clients, kafka_consumer
 from reactorsync.bus.kafka import KafkaBus
 from reactorsync.bus.kafka_consumer import KafkaConsumer
 from reactorsync.bus.kafka_producer import KafkaProducer
@@ -20,8 +20,7 @@ _numbers = count(1)
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten what these tests would otherwise wait for."""
-    monkeypatch.setattr(kafka_consumer, "METADATA_MAX_AGE_MS", 500)
-    monkeypatch.setattr(kafka_producer, "METADATA_MAX_AGE_MS", 500)
+    monkeypatch.setattr(aiokafka_clients, "METADATA_MAX_AGE_MS", 500)
     monkeypatch.setattr(kafka_consumer, "_SILENCE_SECONDS", 2.0)
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequ
 
 import pytest
 
+from reactorsync.bus import kafka_consumer
 from reactorsync.bus.aiokafka_internals import consumer_is_dead
 from reactorsync.bus.kafka import KafkaBus
 from reactorsync.bus.kafka_consumer import KafkaConsumer
@@ -546,6 +547,43 @@ async def test_a_consumer_whose_task_has_died_is_replaced(
     await until(lambda: one.values == [b"a", b"b"])
 
     assert [event for event, _ in one.log] == ["assigned", "revoked", "assigned"]
+
+
+async def test_a_replaced_reader_goes_on_where_it_was(
+    producer: KafkaProducer, reader: KafkaConsumer, topic: str
+) -> None:
+    await send(producer, topic, b"a", b"b", b"c")
+    reader.assign({Partition(topic, 0)})
+    reader.seek(Partition(topic, 0), 1)
+    assert await reader.poll(timeout_seconds=5, max_records=1)
+    client = reader._client
+    assert client is not None
+    client._fetcher._fetch_task.cancel()
+    await asyncio.sleep(0)
+
+    assert await values(reader, 1) == [b"c"]
+
+    assert reader._client is not client
+
+
+async def test_a_reader_that_hears_nothing_of_a_broker_that_answers_is_replaced(
+    bus: KafkaBus,
+    producer: KafkaProducer,
+    reader: KafkaConsumer,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(kafka_consumer, "_SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr(kafka_consumer, "_STUCK_SECONDS", 0.5)
+    reader.assign({Partition(name, 0)})
+    first = reader._client
+
+    assert await values(reader, 1, seconds=2) == []
+    assert reader._client is not first
+
+    await bus.ensure_topics([TopicSpec(name, 1, HOUR_MS)])
+    await send(producer, name, b"a")
+    assert await values(reader, 1) == [b"a"]
 
 
 async def test_stopping_is_bounded_while_the_broker_is_away(fresh_broker: FreshBroker) -> None:

@@ -1,0 +1,228 @@
+"""Desired state on its way to a real broker."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from itertools import count
+
+import pytest
+
+from reactorsync.bus.kafka import KafkaBus
+from reactorsync.bus.port import Partition, Record
+from reactorsync.bus.reading import read_to_end
+from reactorsync.wire.desired import DESIRED_TYPE, DesiredReactor, decode_desired
+from reactorsync.wire.envelope import Envelope
+from reactorsync.wire.keys import shard_of
+from reactorsync.wire.snapshot import decode_snapshot
+from reactorsync.wire.topics import SNAPSHOT_KEY, Topics
+from reactorsync_operator.publisher import Publisher
+from reactorsync_operator.reconcile.observed import ObservedReactor
+from reactorsync_operator.reconcile.reactor import plan_reactor
+from tests.core.planning.build import NOON, reactor
+from tests.servers import FreshBroker
+
+_PREFIXES = count(1)
+
+
+@pytest.fixture
+async def bus(broker: str) -> AsyncIterator[KafkaBus]:
+    bus = KafkaBus(broker, session_timeout_ms=2500)
+    yield bus
+    await bus.close()
+
+
+@pytest.fixture
+async def topics(bus: KafkaBus) -> Topics:
+    topics = Topics(prefix=f"publisher{next(_PREFIXES)}", shards=3)
+    await bus.ensure_topics(topics.live(time.time_ns() // 1000))
+    return topics
+
+
+def desired(name: str, power_permille: int = 1000) -> DesiredReactor:
+    stored = reactor(name, powerSetpointPermille=power_permille)
+    return plan_reactor(ObservedReactor(reactor=stored), NOON).desired
+
+
+@asynccontextmanager
+async def publishing(publisher: Publisher) -> AsyncIterator[Publisher]:
+    """A session, to which everything wanted has been offered."""
+    publisher.offered_all.set()
+    session = asyncio.create_task(publisher.session())
+    try:
+        yield publisher
+        if session.done():
+            await session
+    finally:
+        session.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await session
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def records(bus: KafkaBus, topics: Topics) -> list[Record]:
+    """Everything the desired-state topic holds, partition by partition."""
+    consumer = bus.consumer(client_id="test")
+    await consumer.start()
+    partitions = {Partition(topics.reactors, number) for number in range(topics.shards)}
+    consumer.assign(partitions)
+    found = [one async for one in read_to_end(consumer, partitions, timeout_seconds=10)]
+    await consumer.stop()
+    return sorted(found, key=lambda one: (one.partition, one.offset))
+
+
+def states(found: list[Record]) -> list[tuple[str, int | None]]:
+    """Key and setpoint of every record of a reactor; no setpoint for a tombstone."""
+    return [
+        (
+            (one.key or b"").decode().removeprefix("default/"),
+            decode_desired(one.value).power_setpoint_permille if one.value else None,
+        )
+        for one in found
+        if one.key != SNAPSHOT_KEY
+    ]
+
+
+async def test_the_whole_fleet_then_a_marker_in_each_partition(
+    bus: KafkaBus, topics: Topics
+) -> None:
+    publisher = Publisher(bus, topics)
+    names = [f"bruce-{number}" for number in range(20)]
+    for name in names:
+        publisher.offer(desired(name))
+    async with publishing(publisher):
+        await eventually(lambda: publisher.idle)
+    found = await records(bus, topics)
+    assert sorted(name for name, _ in states(found)) == sorted(names)
+    for number in range(topics.shards):
+        share = [one for one in found if one.partition.number == number]
+        assert [one.key == SNAPSHOT_KEY for one in share] == [False] * (len(share) - 1) + [True]
+        assert decode_snapshot(share[-1].value or b"") == len(share) - 1
+        for one in share[:-1]:
+            assert shard_of((one.key or b"").decode(), topics.shards) == number
+
+
+async def test_a_record_carries_its_revision_and_its_time(bus: KafkaBus, topics: Topics) -> None:
+    publisher = Publisher(bus, topics)
+    state = desired("bruce-1")
+    publisher.offer(state)
+    began_us = time.time_ns() // 1000
+    async with publishing(publisher):
+        await eventually(lambda: publisher.idle)
+    record = next(one for one in await records(bus, topics) if one.key != SNAPSHOT_KEY)
+    envelope = Envelope.from_headers(record.headers)
+    assert envelope.id == f"default/bruce-1/{state.revision}"
+    assert (envelope.type, envelope.subject) == (DESIRED_TYPE, "default/bruce-1")
+    publication = publisher.publication("default/bruce-1")
+    assert publication is not None
+    assert publication.revision == state.revision
+    assert publication.time_us == envelope.time_us >= began_us
+
+
+async def test_only_what_changed_is_published(bus: KafkaBus, topics: Topics) -> None:
+    publisher = Publisher(bus, topics)
+    publisher.offer(desired("bruce-1"))
+    publisher.offer(desired("bruce-2"))
+    async with publishing(publisher):
+        await eventually(lambda: publisher.idle)
+        publisher.offer(desired("bruce-1"))
+        publisher.offer(desired("bruce-2", 900))
+        publisher.withdraw("default/bruce-3")
+        await eventually(lambda: publisher.idle)
+    assert sorted(states(await records(bus, topics))) == [
+        ("bruce-1", 1000),
+        ("bruce-2", 900),
+        ("bruce-2", 1000),
+    ]
+
+
+async def test_a_deleted_reactor_gets_a_tombstone(bus: KafkaBus, topics: Topics) -> None:
+    publisher = Publisher(bus, topics)
+    publisher.offer(desired("bruce-1"))
+    async with publishing(publisher):
+        await eventually(lambda: publisher.idle)
+        publisher.withdraw("default/bruce-1")
+        await eventually(lambda: publisher.idle)
+        assert publisher.publication("default/bruce-1") is None
+    assert states(await records(bus, topics)) == [("bruce-1", 1000), ("bruce-1", None)]
+
+
+async def test_a_new_process_goes_on_from_what_the_topic_holds(
+    bus: KafkaBus, topics: Topics
+) -> None:
+    first = Publisher(bus, topics)
+    for name in ("same", "changed", "deleted"):
+        first.offer(desired(name))
+    async with publishing(first):
+        await eventually(lambda: first.idle)
+    second = Publisher(bus, topics)
+    second.offer(desired("same"))
+    second.offer(desired("changed", 900))
+    async with publishing(second):
+        await eventually(lambda: second.idle)
+    assert sorted(states(await records(bus, topics)), key=str) == [
+        ("changed", 1000),
+        ("changed", 900),
+        ("deleted", 1000),
+        ("deleted", None),
+        ("same", 1000),
+    ]
+
+
+async def test_nothing_is_published_before_everything_is_known(
+    bus: KafkaBus, topics: Topics
+) -> None:
+    full = Publisher(bus, topics)
+    full.offer(desired("bruce-1"))
+    full.offer(desired("bruce-2"))
+    async with publishing(full):
+        await eventually(lambda: full.idle)
+    ignorant = Publisher(bus, topics)
+    session = asyncio.create_task(ignorant.session())
+    await asyncio.wait_for(ignorant.read_back.wait(), 10)
+    ignorant.offer(desired("bruce-1"))
+    await asyncio.sleep(0.3)
+    session.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await session
+    assert None not in {power for _, power in states(await records(bus, topics))}, (
+        "bruce-2 would have been deleted only because it was not yet known"
+    )
+
+
+async def test_what_is_offered_between_sessions_is_published_in_the_next(
+    bus: KafkaBus, topics: Topics
+) -> None:
+    publisher = Publisher(bus, topics)
+    publisher.offer(desired("bruce-1"))
+    async with publishing(publisher):
+        await eventually(lambda: publisher.idle)
+    assert not publisher.idle
+    publisher.offer(desired("bruce-1", 900))
+    async with publishing(publisher):
+        await eventually(lambda: publisher.idle)
+    assert states(await records(bus, topics)) == [("bruce-1", 1000), ("bruce-1", 900)]
+
+
+async def test_a_broker_that_forgot_everything_is_told_everything(
+    fresh_broker: FreshBroker,
+) -> None:
+    bus = KafkaBus(fresh_broker.bootstrap, session_timeout_ms=2500)
+    topics = Topics(prefix="publisher", shards=3)
+    publisher = Publisher(bus, topics)
+    publisher.offer(desired("bruce-1"))
+    publisher.offer(desired("bruce-2"))
+    for _ in range(2):
+        await bus.ensure_topics(topics.live(time.time_ns() // 1000))
+        async with publishing(publisher):
+            await eventually(lambda: publisher.idle)
+        found = await records(bus, topics)
+        assert len(found) == 2 + topics.shards
+        await fresh_broker.restart()
+    await bus.close()
