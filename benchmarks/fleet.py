@@ -1,8 +1,9 @@
-"""The largest fleet that generators stream at 1 Hz without a late tick, on this machine.
+"""The largest fleet that one machine runs end to end at 1 Hz without a late tick or a missing row.
 
-Embedded broker and generator processes are real; a consumer reads every frame, counts the ticks and
-measures how old their readings are when they arrive. Fleets are tried from small to large until
-one has late or missing ticks.
+Everything is real and started by ``reactorsync up``: operator, as many generators as it asks for,
+broker, historian, Postgres and API. Reactors are declared in the store; the operator publishes
+them. Fleets are tried from small to large until one falls behind. Latency is measured from the tick
+to the moment its row can be read, and to the moment a WebSocket client has it.
 """
 
 from __future__ import annotations
@@ -11,335 +12,382 @@ import argparse
 import asyncio
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
-from uuid import uuid4
 
 import numpy as np
 import psutil
+import psycopg
 import uvloop
+from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
+from sqlalchemy.engine import make_url
+from websockets.asyncio.client import connect
 
 from reactorsync.bus.kafka import KafkaBus
-from reactorsync.bus.port import Consumer, Partition, Producer
+from reactorsync.bus.port import Partition
+from reactorsync.db.engine import create_engine
 from reactorsync.designs import Design
-from reactorsync.resources.reactor import ReactorState, SensorNoise
-from reactorsync.wire.desired import DesiredReactor
-from reactorsync.wire.envelope import Envelope
+from reactorsync.resources import Reactor
+from reactorsync.store.postgres import PostgresStore
+from reactorsync.wire.envelope import Envelope, from_micros, parse_micros
 from reactorsync.wire.events import ShardHeartbeat
-from reactorsync.wire.frame import decode_frame
-from reactorsync.wire.topics import SNAPSHOT_KEY, Topics
-from reactorsync_local.embedded import EmbeddedBroker
-from reactorsync_local.supervisor import LogFile, SupervisedProcess, free_port
+from reactorsync.wire.topics import Topics
+from reactorsync_local.supervisor import InstanceState, free_port
 
-SIZES: Final = (1000, 5000, 10_000, 20_000, 40_000)
-GENERATORS: Final = 2
-SHARDS: Final = 8
+SIZES: Final = (1000, 5000, 10_000, 15_000)
 SECONDS: Final = 60
-SETTLING_SECONDS: Final = 15
+SETTLING_SECONDS: Final = 20
 GOAL: Final = 10_000
 
-_SESSION_TIMEOUT_MS: Final = 2500
-_BATCH: Final = 500
 _TICK_US: Final = 1_000_000
+_CREATING: Final = 8
+_ASK_SECONDS: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One fleet, measured over ``seconds``. CPU is in cores."""
+    """One fleet, measured over ``seconds``. CPU is in cores, by part."""
 
     reactors: int
     generators: int
-    seconds: float
-    ticks: int
+    seconds: int
     late_ticks: int
-    missing_ticks: int
-    latency_p50_ms: float
-    latency_p99_ms: float
-    frame_kb: float
-    generator_cores: float
-    broker_cores: float
-    generator_mb: float
-    broker_mb: float
+    missing_rows: int
+    to_row_p50_ms: float
+    to_row_p99_ms: float
+    to_socket_p50_ms: float
+    to_socket_p99_ms: float
+    cores: dict[str, float]
+    memory_mb: dict[str, float]
 
     @property
     def kept_up(self) -> bool:
-        """Whether every tick came, and none of them late."""
-        return self.late_ticks == 0 and self.missing_ticks == 0
+        """Whether every tick came in time, and every row of it."""
+        return self.late_ticks == 0 and self.missing_rows == 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Machine:
+    """A running installation."""
+
+    state_dir: Path
+
+    @property
+    def state(self) -> InstanceState:
+        """What its supervisor last wrote."""
+        state = InstanceState.read(self.state_dir)
+        assert state is not None
+        return state
+
+    @property
+    def database_url(self) -> SecretStr:
+        """URL for SQLAlchemy."""
+        return SecretStr((self.state_dir / "database-url").read_text().strip())
+
+    @property
+    def conninfo(self) -> str:
+        """URL for psycopg."""
+        url = make_url(self.database_url.get_secret_value()).set(drivername="postgresql")
+        return url.render_as_string(hide_password=False)
+
+    @property
+    def bootstrap(self) -> str:
+        """Address of the broker."""
+        return f"127.0.0.1:{self.state.ports['broker']}"
 
 
 @dataclass
 class Tally:
-    """What the consumer has seen."""
+    """What the observers have seen since :meth:`clear`."""
 
-    ticks: dict[int, dict[int, int]] = field(default_factory=lambda: defaultdict(dict))
-    """Per shard, the reactors of each tick."""
-    latencies_ms: list[float] = field(default_factory=list)
-    sizes: list[int] = field(default_factory=list)
+    to_row_ms: list[float] = field(default_factory=list)
+    to_socket_ms: list[float] = field(default_factory=list)
     late: dict[int, int] = field(default_factory=dict)
     """Per shard, the late ticks that its newest heartbeat tells of."""
 
-    def forget_latencies(self) -> None:
-        """Measure anew from here."""
-        self.latencies_ms.clear()
-        self.sizes.clear()
-
-
-async def measure(reactors: int, *, generators: int, shards: int, seconds: int) -> Result:
-    """Run one fleet from start to stop."""
-    async with AsyncExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        broker = EmbeddedBroker(port=free_port())
-        server = SupervisedProcess(broker.service(), log=LogFile(folder / "broker.log"))
-        await server.start()
-        stack.push_async_callback(server.stop)
-        topics = Topics(shards=shards)
-        bus = KafkaBus(broker.bootstrap, session_timeout_ms=_SESSION_TIMEOUT_MS)
-        stack.push_async_callback(bus.close)
-        await bus.ensure_topics(topics.live(time.time_ns() // 1000))
-        await _declare(bus, topics, reactors)
-        pool = [
-            await stack.enter_async_context(
-                _generator(f"generator-{number}", broker.bootstrap, shards, folder)
-            )
-            for number in range(generators)
-        ]
-        tally = Tally()
-        tapping = asyncio.create_task(_tap(bus, topics, tally))
-        try:
-            await _all_stream(tally, reactors, shards)
-            await asyncio.sleep(SETTLING_SECONDS)
-            return await _observe(tally, pool, _broker_process(broker.port), reactors, seconds)
-        finally:
-            tapping.cancel()
-            await asyncio.wait([tapping])
-
-
-async def _observe(
-    tally: Tally,
-    pool: Sequence[psutil.Process],
-    broker: psutil.Process,
-    reactors: int,
-    seconds: int,
-) -> Result:
-    tally.forget_latencies()
-    begin_us = (time.time_ns() // 1000 // _TICK_US + 1) * _TICK_US
-    late_before = sum(tally.late.values())
-    cpu_before = [_cpu_seconds(process) for process in (broker, *pool)]
-    begun = time.monotonic()
-    await asyncio.sleep(seconds)
-    lasted = time.monotonic() - begun
-    cores = [
-        (_cpu_seconds(process) - before) / lasted
-        for process, before in zip((broker, *pool), cpu_before, strict=True)
-    ]
-    end_us = time.time_ns() // 1000 // _TICK_US * _TICK_US - 2 * _TICK_US
-    await asyncio.sleep(6)  # for the heartbeats that tell of the last ticks
-    wanted = range(begin_us, end_us, _TICK_US)
-    seen = [len([tick for tick in wanted if tick in ticks]) for ticks in tally.ticks.values()]
-    complete = len(wanted) * len(tally.ticks)
-    return Result(
-        reactors=reactors,
-        generators=len(pool),
-        seconds=len(wanted),
-        ticks=sum(seen),
-        late_ticks=sum(tally.late.values()) - late_before,
-        missing_ticks=complete - sum(seen),
-        latency_p50_ms=float(np.percentile(tally.latencies_ms, 50)),
-        latency_p99_ms=float(np.percentile(tally.latencies_ms, 99)),
-        frame_kb=float(np.mean(tally.sizes)) / 1e3,
-        generator_cores=sum(cores[1:]),
-        broker_cores=cores[0],
-        generator_mb=sum(process.memory_info().rss for process in pool) / 1e6,
-        broker_mb=broker.memory_info().rss / 1e6,
-    )
-
-
-async def _declare(bus: KafkaBus, topics: Topics, reactors: int) -> None:
-    producer = bus.producer(client_id="benchmark")
-    await producer.start()
-    try:
-        for first in range(0, reactors, _BATCH):
-            batch = range(first, min(first + _BATCH, reactors))
-            await asyncio.gather(*(_put(producer, topics, _reactor(number)) for number in batch))
-        for shard in range(topics.shards):
-            await producer.send(topics.reactors, b"{}", key=SNAPSHOT_KEY, partition=shard)
-    finally:
-        await producer.stop()
-
-
-async def _put(producer: Producer, topics: Topics, state: DesiredReactor) -> None:
-    await producer.send(topics.reactors, state.encode(), key=state.key.encode())
-
-
-def _reactor(number: int) -> DesiredReactor:
-    designs = list(Design)
-    return DesiredReactor(
-        namespace="benchmark",
-        name=f"reactor-{number}",
-        uid=uuid4(),
-        generation=1,
-        design=designs[number % len(designs)],
-        power_setpoint_permille=1000,
-        interval_milliseconds=_TICK_US // 1000,
-        noise=SensorNoise.NOMINAL,
-        seed=number,
-        state=ReactorState.RUNNING,
-    )
+    def clear(self) -> None:
+        """Measure latencies anew from here."""
+        self.to_row_ms.clear()
+        self.to_socket_ms.clear()
 
 
 @asynccontextmanager
-async def _generator(
-    name: str, bootstrap: str, shards: int, folder: Path
-) -> AsyncIterator[psutil.Process]:
-    environment = os.environ | {
-        "REACTORSYNC_KAFKA_BOOTSTRAP": bootstrap,
-        "REACTORSYNC_KAFKA_SESSION_TIMEOUT_MS": str(_SESSION_TIMEOUT_MS),
-        "REACTORSYNC_SHARDS": str(shards),
-        "REACTORSYNC_GENERATOR_NAME": name,
-        "REACTORSYNC_HANDOVER_SECONDS": "0",
-    }
-    with (folder / f"{name}.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "reactorsync_generator.main", env=environment, stderr=log
-        )
-        try:
-            yield psutil.Process(process.pid)
-        finally:
-            process.terminate()
-            await process.wait()
-
-
-async def _tap(bus: KafkaBus, topics: Topics, tally: Tally) -> None:
-    consumer = bus.consumer(client_id="benchmark")
-    consumer.assign(
-        [
-            Partition(topic, shard)
-            for topic in (topics.telemetry(0), topics.events)
-            for shard in range(topics.shards)
+async def running_machine() -> AsyncIterator[tuple[Machine, int]]:
+    """Start everything in a temporary folder; yield it with the port of the API."""
+    command = Path(sys.executable).with_name("reactorsync")
+    with tempfile.TemporaryDirectory() as folder:
+        state_dir = Path(folder) / "state"
+        environment = os.environ | {"REACTORSYNC_STATE_DIR": str(state_dir)}
+        port = free_port()
+        start: list[str | Path] = [
+            command,
+            "up",
+            "--plain",
+            "--detach",
+            "--empty",
+            "--api-port",
+            str(port),
         ]
+        try:
+            await asyncio.to_thread(_run, start, environment)
+            yield Machine(state_dir=state_dir), port
+        finally:
+            await asyncio.to_thread(_run, [command, "down"], environment)
+
+
+def _run(command: Sequence[str | Path], environment: dict[str, str]) -> None:
+    subprocess.run(command, check=True, env=environment, capture_output=True)
+
+
+async def measure(reactors: int, *, seconds: int) -> Result:
+    """Run one fleet from start to stop."""
+    async with running_machine() as (machine, api_port):
+        await _declare(machine, reactors)
+        tally = Tally()
+        observers = [
+            asyncio.create_task(_watch_events(machine, tally)),
+            asyncio.create_task(_watch_rows(machine, tally)),
+            asyncio.create_task(_watch_socket(api_port, tally)),
+        ]
+        try:
+            await _all_stored(machine, reactors)
+            await asyncio.sleep(SETTLING_SECONDS)
+            return await _observe(machine, tally, reactors=reactors, seconds=seconds)
+        finally:
+            for observer in observers:
+                observer.cancel()
+            await asyncio.gather(*observers, return_exceptions=True)
+
+
+async def _observe(machine: Machine, tally: Tally, *, reactors: int, seconds: int) -> Result:
+    tally.clear()
+    late_before = sum(tally.late.values())
+    begin_us = (time.time_ns() // 1000 // _TICK_US + 1) * _TICK_US
+    processes = _processes(machine)
+    cpu_before = {name: _cpu_seconds(found) for name, found in processes.items()}
+    begun = time.monotonic()
+    await asyncio.sleep(seconds)
+    lasted = time.monotonic() - begun
+    cores = {
+        name: (_cpu_seconds(found) - cpu_before[name]) / lasted for name, found in processes.items()
+    }
+    await asyncio.sleep(6)  # the last rows, and the heartbeats that tell of the last ticks
+    ticks = seconds - 1
+    with psycopg.connect(machine.conninfo) as connection:
+        window = (from_micros(begin_us), from_micros(begin_us) + timedelta(seconds=ticks))
+        found = connection.execute(
+            "SELECT count(*) FROM telemetry WHERE ts >= %s AND ts < %s", window
+        ).fetchone()
+    return Result(
+        reactors=reactors,
+        generators=sum(name.startswith("generator") for name in processes),
+        seconds=seconds,
+        late_ticks=sum(tally.late.values()) - late_before,
+        missing_rows=reactors * ticks - (found[0] if found else 0),
+        to_row_p50_ms=float(np.percentile(tally.to_row_ms, 50)),
+        to_row_p99_ms=float(np.percentile(tally.to_row_ms, 99)),
+        to_socket_p50_ms=float(np.percentile(tally.to_socket_ms, 50)),
+        to_socket_p99_ms=float(np.percentile(tally.to_socket_ms, 99)),
+        cores=_by_part(cores),
+        memory_mb=_by_part(
+            {
+                name: sum(process.memory_info().rss for process in found) / 1e6
+                for name, found in processes.items()
+            }
+        ),
     )
+
+
+async def _declare(machine: Machine, reactors: int) -> None:
+    engine = create_engine(machine.database_url, application_name="benchmark", pool_size=_CREATING)
+    store = PostgresStore(engine)
+    designs = list(Design)
+    numbers = iter(range(reactors))
+
+    async def create() -> None:
+        for number in numbers:
+            await store.create(
+                Reactor.model_validate(
+                    {
+                        "metadata": {"name": f"unit-{number}"},
+                        "spec": {"design": designs[number % len(designs)]},
+                    }
+                )
+            )
+
+    try:
+        await asyncio.gather(*(create() for _ in range(_CREATING)))
+    finally:
+        await engine.dispose()
+
+
+async def _watch_events(machine: Machine, tally: Tally) -> None:
+    topics = Topics()
+    bus = KafkaBus(machine.bootstrap, session_timeout_ms=2500)
+    consumer = bus.consumer(client_id="benchmark")
+    consumer.assign([Partition(topics.events, shard) for shard in range(topics.shards)])
     await consumer.start()
     try:
         while True:
-            await _take(consumer, tally)
+            for record in await consumer.poll(timeout_seconds=0.5):
+                if Envelope.from_headers(record.headers).type == ShardHeartbeat.type:
+                    beat = ShardHeartbeat.model_validate_json(record.value or b"")
+                    tally.late[beat.shard] = beat.late_ticks
     finally:
         await consumer.stop()
+        await bus.close()
 
 
-async def _take(consumer: Consumer, tally: Tally) -> None:
-    for record in await consumer.poll(timeout_seconds=0.2):
-        arrived_us = time.time_ns() // 1000
-        assert record.value is not None
-        envelope = Envelope.from_headers(record.headers)
-        if envelope.type == ShardHeartbeat.type:
-            beat = ShardHeartbeat.model_validate_json(record.value)
-            tally.late[beat.shard] = beat.late_ticks
-        elif envelope.type.startswith("dev.reactorsync.telemetry"):
-            frame = decode_frame(record.value)
-            tally.ticks[frame.origin.shard][frame.tick_us] = len(frame)
-            tally.latencies_ms.append((arrived_us - frame.tick_us) / 1e3)
-            tally.sizes.append(len(record.value))
-
-
-async def _all_stream(tally: Tally, reactors: int, shards: int) -> None:
-    """Wait until a tick has all reactors."""
-    async with asyncio.timeout(120):
+async def _watch_rows(machine: Machine, tally: Tally) -> None:
+    """Ask for the newest row of one reactor again and again: the resolution is 20 ms."""
+    newest = None
+    async with await psycopg.AsyncConnection.connect(
+        machine.conninfo, autocommit=True
+    ) as connection:
         while True:
-            newest = [ticks[max(ticks)] for ticks in tally.ticks.values() if ticks]
-            if len(newest) == shards and sum(newest) == reactors:
-                return
-            await asyncio.sleep(0.2)
+            cursor = await connection.execute(
+                "SELECT max(ts) FROM telemetry WHERE reactor_id = "
+                "(SELECT id FROM reactor WHERE name = 'unit-0') AND ts > now() - interval '1 min'"
+            )
+            row = await cursor.fetchone()
+            now = time.time()
+            if row is not None and row[0] is not None and row[0] != newest:
+                newest = row[0]
+                tally.to_row_ms.append((now - newest.timestamp()) * 1e3)
+            await asyncio.sleep(_ASK_SECONDS)
 
 
-def _cpu_seconds(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
+async def _watch_socket(port: int, tally: Tally) -> None:
+    async with connect(f"ws://127.0.0.1:{port}/ws") as socket:
+        await socket.send(
+            json.dumps(
+                {
+                    "subscribe": {
+                        "reactors": [f"default/unit-{number}" for number in range(20)],
+                        "signals": ["neutron_power_percent"],
+                    }
+                }
+            )
+        )
+        async for text in socket:
+            message = json.loads(text)
+            if message["type"] == "telemetry":
+                tick_us = parse_micros(message["tick"])
+                tally.to_socket_ms.append((time.time_ns() / 1000 - tick_us) / 1e3)
 
 
-def _broker_process(port: int) -> psutil.Process:
-    for process in psutil.Process().children(recursive=True):
-        if any(
-            connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
-            for connection in process.net_connections("tcp")
-        ):
-            return process
-    raise LookupError(f"nobody listens on port {port}")
-
-
-def table_of(results: Sequence[Result]) -> Table:
-    """Return the printed table."""
-    table = Table(title="Fleets at 1 Hz: ticks, age of readings at a consumer, cores used, memory")
-    for heading in (
-        "reactors",
-        "late",
-        "missing",
-        "of ticks",
-        "p50",
-        "p99",
-        "frame",
-        "generators",
-        "broker",
-        "RSS",
+async def _all_stored(machine: Machine, reactors: int) -> None:
+    """Wait until a recent tick has a row for every reactor."""
+    query = (
+        "SELECT count(*) FROM telemetry "
+        "WHERE ts = date_trunc('second', now()) - interval '3 seconds'"
+    )
+    async with (
+        asyncio.timeout(180),
+        await psycopg.AsyncConnection.connect(machine.conninfo, autocommit=True) as connection,
     ):
+        while True:
+            row = await (await connection.execute(query)).fetchone()
+            if row is not None and row[0] == reactors:
+                return
+            await asyncio.sleep(0.5)
+
+
+def _processes(machine: Machine) -> dict[str, list[psutil.Process]]:
+    """Return the processes of every supervised service, its children among them."""
+    found = {}
+    for status in machine.state.processes:
+        if status.pid is not None:
+            process = psutil.Process(status.pid)
+            found[status.name] = [process, *process.children(recursive=True)]
+    return found
+
+
+def _by_part(figures: dict[str, float]) -> dict[str, float]:
+    """Add up the generators."""
+    parts: dict[str, float] = {}
+    for name, figure in figures.items():
+        part = "generators" if name.startswith("generator") else name
+        parts[part] = round(parts.get(part, 0.0) + figure, 3)
+    return parts
+
+
+def _cpu_seconds(processes: Sequence[psutil.Process]) -> float:
+    seconds = 0.0
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            seconds += times.user + times.system
+    return seconds
+
+
+def tables_of(results: Sequence[Result]) -> list[Table]:
+    """Return the printed tables."""
+    table = Table(title="Fleets at 1 Hz, end to end")
+    for heading in ("reactors", "generators", "late ticks", "missing rows"):
         table.add_column(heading, justify="right")
+    for heading in ("to row p50", "p99", "to socket p50", "p99"):
+        table.add_column(heading, justify="right")
+    use = Table(title="Cores used (memory) by part")
+    use.add_column("reactors", justify="right")
+    parts = sorted({part for result in results for part in result.cores})
+    for part in parts:
+        use.add_column(part, justify="right")
     for result in results:
+        latencies = (
+            result.to_row_p50_ms,
+            result.to_row_p99_ms,
+            result.to_socket_p50_ms,
+            result.to_socket_p99_ms,
+        )
         table.add_row(
             f"{result.reactors:,}",
+            str(result.generators),
             str(result.late_ticks),
-            str(result.missing_ticks),
-            f"{result.ticks:,}",
-            f"{result.latency_p50_ms:.0f} ms",
-            f"{result.latency_p99_ms:.0f} ms",
-            f"{result.frame_kb:.0f} kB",
-            f"{result.generator_cores:.2f} ",
-            f"{result.broker_cores:.2f}",
-            f"{result.generator_mb:.0f} + {result.broker_mb:.0f} MB",
+            str(result.missing_rows),
+            *(f"{latency:.0f} ms" for latency in latencies),
         )
-    return table
+        use.add_row(
+            f"{result.reactors:,}",
+            *(
+                f"{result.cores.get(part, 0):.2f} ({result.memory_mb.get(part, 0):.0f} MB)"
+                for part in parts
+            ),
+        )
+    return [table, use]
 
 
-async def search(
-    sizes: Sequence[int], *, generators: int, shards: int, seconds: int
-) -> list[Result]:
+async def search(sizes: Sequence[int], *, seconds: int) -> list[Result]:
     """Measure fleets from small to large, up to the first that falls behind."""
     results: list[Result] = []
     for reactors in sizes:
-        results.append(
-            await measure(reactors, generators=generators, shards=shards, seconds=seconds)
-        )
+        results.append(await measure(reactors, seconds=seconds))
         if not results[-1].kept_up:
             break
     return results
 
 
 def main() -> None:
-    """Measure, print the table, and write the figures where ``--json`` says."""
+    """Measure, print the tables, and write the figures where ``--json`` says."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="fleets to try")
-    parser.add_argument("--generators", type=int, default=GENERATORS, help="processes")
-    parser.add_argument("--shards", type=int, default=SHARDS, help="partitions")
     parser.add_argument("--seconds", type=int, default=SECONDS, help="length of a measurement")
     parser.add_argument("--json", type=Path, help="file for the figures")
     arguments = parser.parse_args()
-    results = uvloop.run(
-        search(
-            arguments.sizes,
-            generators=arguments.generators,
-            shards=arguments.shards,
-            seconds=arguments.seconds,
-        )
-    )
+    results = uvloop.run(search(arguments.sizes, seconds=arguments.seconds))
     console = Console()
-    console.print(table_of(results))
+    for table in tables_of(results):
+        console.print(table)
     largest = max((result.reactors for result in results if result.kept_up), default=0)
     console.print(f"Largest fleet without a late tick: {largest:,} reactors (goal {GOAL:,}).")
     if arguments.json:

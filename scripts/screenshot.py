@@ -47,8 +47,8 @@ THEME = TerminalTheme(
 )
 
 
-async def draw(path: Path) -> None:
-    """Gather for long enough to have trends, then write the picture."""
+async def draw() -> str:
+    """Gather for long enough to have trends, then return the picture."""
     monitor = FleetMonitor(find_server(None), find_state_dir(None), release=this_version())
     async with gathering(monitor):
         await asyncio.sleep(GATHER_SECONDS)
@@ -63,9 +63,7 @@ async def draw(path: Path) -> None:
         highlight=False,
     )
     console.print(render_screen(view, width=WIDTH, height=HEIGHT, footer=SCREEN_FOOTER))
-    svg = console.export_svg(title="reactorsync up", theme=THEME, unique_id="up")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(self_contained(svg), encoding="utf-8")
+    return self_contained(console.export_svg(title="reactorsync up", theme=THEME, unique_id="up"))
 
 
 def self_contained(svg: str) -> str:
@@ -73,11 +71,13 @@ def self_contained(svg: str) -> str:
 
     Some viewers drop a space at the start of a text, even one that does not break, unless told.
     """
-    svg = svg.replace('<svg class="rich-terminal"', '<svg class="rich-terminal" xml:space="preserve"')
+    svg = svg.replace(
+        '<svg class="rich-terminal"', '<svg class="rich-terminal" xml:space="preserve"'
+    )
     svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
     svg = re.sub(r"font-family: (?:Fira Code|arial)[^;]*;", f"font-family: {FONTS};", svg)
     return "\n".join(line.rstrip() for line in svg.splitlines()) + "\n"
 
 
 if __name__ == "__main__":
-    asyncio.run(draw(Path(sys.argv[1])))
+    Path(sys.argv[1]).write_text(asyncio.run(draw()), encoding="utf-8")

@@ -210,7 +210,7 @@ class EventLedger:
             if cause is TripCause.NONE:
                 events.append(ReactorRestarted.model_validate(about))
             else:
-                events.append(ReactorTripped.model_validate({**about, "cause": cause.title}))
+                events.append(ReactorTripped.model_validate({**about, "cause": cause.label}))
         return events
 
     def _power_events(self, seen: Observation) -> list[Event]:
@@ -238,5 +238,5 @@ class EventLedger:
             generator=self._generator,
             shard=self._shard,
             power_permille=max(0, round(float(seen.power_permille[index]))),
-            trip_cause=None if cause is TripCause.NONE else cause.title,
+            trip_cause=None if cause is TripCause.NONE else cause.label,
         )

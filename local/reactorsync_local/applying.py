@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,15 +12,19 @@ from typing import Final
 from reactorsync.resources import Resource
 from reactorsync.store.port import Invalid
 from reactorsync.store.rules import check_update
-from reactorsync_local.client import ApiClient
+from reactorsync_local.client import ApiClient, Selection
 from reactorsync_local.console import tell
 from reactorsync_local.errors import BadInput, Refused
-from reactorsync_local.kinds import full_name, kind_of
+from reactorsync_local.kinds import KindInfo, full_name, kind_of
 from reactorsync_local.manifests import Manifest
 from reactorsync_local.merging import changes, merged, newly
 
 _AT_ONCE: Final = 16
 _ATTEMPTS: Final = 5
+_LISTED_FROM: Final = 20
+"""From so many objects of a namespace on, one list is quicker than a request for each."""
+
+_Key = tuple[str, str, str]
 
 
 class Outcome(StrEnum):
@@ -52,13 +57,8 @@ async def plan_changes(client: ApiClient, manifests: Sequence[Manifest]) -> list
     Raises:
         BadInput: a change is not allowed; all that are not are told together.
     """
-    gate = asyncio.Semaphore(_AT_ONCE)
-
-    async def plan(manifest: Manifest) -> Change:
-        async with gate:
-            return await _planned(client, manifest)
-
-    planned = await asyncio.gather(*(plan(manifest) for manifest in manifests))
+    stored = await _stored(client, manifests)
+    planned = [_change(manifest, stored.get(_key(manifest))) for manifest in manifests]
     problems = [problem for change in planned if (problem := _forbidden(change)) is not None]
     if problems:
         raise BadInput("not allowed, so nothing was applied", details=problems)
@@ -115,12 +115,36 @@ async def write_change(client: ApiClient, change: Change) -> Outcome:
 
 
 async def _planned(client: ApiClient, manifest: Manifest) -> Change:
+    """Plan one change anew, from what is stored now."""
+    return _change(manifest, (await _stored(client, [manifest])).get(_key(manifest)))
+
+
+def _change(manifest: Manifest, stored: Resource | None) -> Change:
     declared = manifest.resource
-    meta = declared.metadata
-    stored = await client.find(kind_of(declared), meta.namespace, meta.name)
     if stored is None:
         return Change(manifest, None, newly(declared))
     return Change(manifest, stored, merged(declared, stored))
+
+
+async def _stored(client: ApiClient, manifests: Sequence[Manifest]) -> dict[_Key, Resource]:
+    """Return what the server holds of the objects that are declared."""
+    groups: dict[tuple[KindInfo, str], list[str]] = defaultdict(list)
+    for manifest in manifests:
+        meta = manifest.resource.metadata
+        groups[kind_of(manifest.resource), meta.namespace].append(meta.name)
+    found: list[Resource] = []
+    for (kind, namespace), names in groups.items():
+        if len(names) > _LISTED_FROM:
+            found += (await client.list(kind, Selection(namespace=namespace))).items
+            continue
+        each = await asyncio.gather(*(client.find(kind, namespace, name) for name in names))
+        found += [resource for resource in each if resource is not None]
+    return {(one.kind, one.metadata.namespace, one.metadata.name): one for one in found}
+
+
+def _key(manifest: Manifest) -> _Key:
+    resource = manifest.resource
+    return resource.kind, resource.metadata.namespace, resource.metadata.name
 
 
 def _forbidden(change: Change) -> str | None:

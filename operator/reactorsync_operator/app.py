@@ -94,7 +94,6 @@ class Operator:
             AnomalyScenario,
             View(self.fleet.scenario_names, self.fleet.put_scenario, self.fleet.remove_scenario),
             sweep_seconds=settings.sweep_seconds,
-            swept=self._reconciler.sweep,
         )
         self._broker_is_away = False
 

@@ -26,6 +26,7 @@ from reactorsync.planning.targets import (
 from reactorsync.resources import AnomalyScenario, Kind, Reactor, ReactorState
 from reactorsync.resources.scenario import Run
 from reactorsync.wire.keys import reactor_key, shard_of
+from reactorsync_operator.label_index import LabelIndex
 
 _NOBODY = Selection(matched=0, chosen=(), failures=())
 
@@ -57,9 +58,8 @@ class Fleet:
         self._scenarios: dict[str, _Scenario] = {}
         self._names: dict[UUID, str] = {}
         self._scenario_names: dict[UUID, str] = {}
-        self._by_namespace: defaultdict[str, set[str]] = defaultdict(set)
         self._scenarios_in: defaultdict[str, set[str]] = defaultdict(set)
-        self._by_label: defaultdict[tuple[str, str, str], set[str]] = defaultdict(set)
+        self._labels = LabelIndex()
         self._by_shard: defaultdict[int, set[str]] = defaultdict(set)
         self._chosen_by: defaultdict[str, set[str]] = defaultdict(set)
         self._left_out: dict[str, tuple[LeftOut, ...]] = {}
@@ -144,8 +144,8 @@ class Fleet:
         if before is None:
             self._enter(name, reactor)
         if before is None or before.metadata.labels != reactor.metadata.labels:
-            self._index_labels(name, before, reactor)
-            self._match_reactor(name, reactor)
+            self._index(name, before, reactor)
+            self._match_reactor(reactor)
         if before is None or before.spec != reactor.spec:
             self._count_interval(before, -1)
             self._count_interval(reactor, +1)
@@ -160,10 +160,9 @@ class Fleet:
         if reactor is None:
             return
         self._count_interval(reactor, -1)
-        self._index_labels(name, reactor, None)
+        self._index(name, reactor, None)
         for scenario in self._scenarios_in[reactor.metadata.namespace]:
             self._leave(scenario, reactor)
-        self._by_namespace[reactor.metadata.namespace].discard(name)
         on_shard = self._by_shard[self.shard(name)]
         on_shard.discard(name)
         if not on_shard:
@@ -284,24 +283,17 @@ class Fleet:
         )
 
     def _enter(self, name: str, reactor: Reactor) -> None:
-        self._by_namespace[reactor.metadata.namespace].add(name)
         self._by_shard[self.shard(name)].add(name)
         if reactor.metadata.uid is not None:
             self._names[reactor.metadata.uid] = name
 
-    def _index_labels(self, name: str, before: Reactor | None, after: Reactor | None) -> None:
-        namespace = name.partition("/")[0]
-        old = before.metadata.labels.items() if before is not None else frozenset()
-        new = after.metadata.labels.items() if after is not None else frozenset()
-        for key, value in old - new:
-            carriers = self._by_label[namespace, key, value]
-            carriers.discard(name)
-            if not carriers:
-                del self._by_label[namespace, key, value]
-        for key, value in new - old:
-            self._by_label[namespace, key, value].add(name)
+    def _index(self, name: str, before: Reactor | None, after: Reactor | None) -> None:
+        if before is not None:
+            self._labels.discard(before.metadata.namespace, name, before.metadata.labels)
+        if after is not None:
+            self._labels.add(after.metadata.namespace, name, after.metadata.labels)
 
-    def _match_reactor(self, name: str, reactor: Reactor) -> None:
+    def _match_reactor(self, reactor: Reactor) -> None:
         for scenario in self._scenarios_in[reactor.metadata.namespace]:
             entry = self._scenarios[scenario]
             if matches(entry.resource, reactor):
@@ -325,11 +317,7 @@ class Fleet:
         if targets.selector is None:
             names = (reactor_key(namespace, name) for name in targets.names or ())
             return [name for name in dict.fromkeys(names) if name in self._reactors]
-        carriers = [
-            self._by_label.get((namespace, key, value), set())
-            for key, value in targets.selector.match_labels.items()
-        ]
-        return min(carriers, key=len, default=self._by_namespace[namespace])
+        return self._labels.narrowed(namespace, targets.selector.match_labels)
 
     def _join(self, name: str, entry: _Scenario, reactor: Reactor) -> None:
         one = candidate(entry.resource.spec.targets, reactor)

@@ -7,20 +7,18 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, Protocol
 from uuid import UUID
 
 from reactorsync.planning.schedule import is_open
 from reactorsync.resources import (
     AnomalyScenario,
-    ConditionStatus,
     Kind,
     Reactor,
-    condition_of,
 )
 from reactorsync.wire.desired import DesiredReactor
-from reactorsync.wire.envelope import from_micros, to_micros
+from reactorsync.wire.envelope import from_micros
 from reactorsync.wire.events import Event
 from reactorsync_operator.fleet import Fleet, WorkKey
 from reactorsync_operator.metrics import (
@@ -32,12 +30,11 @@ from reactorsync_operator.metrics import (
     SILENT_SHARDS,
 )
 from reactorsync_operator.observations import Observations, RunKey
-from reactorsync_operator.reconcile.conditions import READY
+from reactorsync_operator.recall import recalled_report, relevant_since
 from reactorsync_operator.reconcile.observed import (
     ObservedReactor,
     ObservedScenario,
     Publication,
-    ReactorReport,
     RunReport,
 )
 from reactorsync_operator.reconcile.reactor import HEARTBEAT_LIMIT, plan_reactor
@@ -136,25 +133,15 @@ class Reconciler:
                 self._queue.add(WorkKey(Kind.ANOMALY_SCENARIO, name))
 
     def recall(self) -> None:
-        """Take over from the statuses what a predecessor had observed before its end.
-
-        The desired state that the broker holds was acknowledged if the status says Ready.
-        """
+        """Take over from the statuses what a predecessor had observed before its end."""
         for name, reactor in self._fleet.reactors.items():
             if reactor.metadata.uid is not None:
-                publication = self._desired.publication(name)
-                revision = publication.revision if publication is not None else None
-                self._observations.seed(reactor.metadata.uid, _recalled(reactor, revision))
+                report = recalled_report(reactor, self._desired.publication(name))
+                self._observations.seed(reactor.metadata.uid, report)
 
     def relevant_since(self) -> datetime:
-        """Return from when on events matter that were not folded into the statuses for good."""
-        now = self._clock()
-        starts = [
-            scenario.status.run.start_time
-            for scenario in self._fleet.scenarios()
-            if scenario.status.run is not None and not _is_decided(scenario)
-        ]
-        return min([now, *starts]) - timedelta(minutes=1)
+        """Return from when on events matter that are not yet folded into the statuses for good."""
+        return relevant_since(self._fleet.scenarios(), self._clock())
 
     def sweep(self) -> None:
         """Forget what belongs to nothing any more, and look at everything again."""
@@ -314,25 +301,3 @@ class Reconciler:
 def _run_key(scenario: AnomalyScenario) -> RunKey | None:
     uid, run = scenario.metadata.uid, scenario.status.run
     return None if uid is None or run is None else (uid, run.number)
-
-
-def _is_decided(scenario: AnomalyScenario) -> bool:
-    """Return whether the outcome of the scenario's run is final."""
-    succeeded = condition_of(scenario.status.conditions, "Succeeded")
-    return succeeded is not None and succeeded.status is not ConditionStatus.UNKNOWN
-
-
-def _recalled(reactor: Reactor, revision: str | None) -> ReactorReport:
-    status = reactor.status
-    ready = condition_of(status.conditions, READY)
-    was_ready = ready is not None and ready.status is ConditionStatus.TRUE
-    observed = status.last_telemetry_time
-    return ReactorReport(
-        revision=revision if was_ready else None,
-        generation=status.observed_generation if was_ready else None,
-        generator=status.generator.name if status.generator is not None else None,
-        shard=status.generator.shard if status.generator is not None else None,
-        power_permille=status.power_permille,
-        observed_us=to_micros(observed) if observed is not None else None,
-        trip_cause=status.trip_cause,
-    )

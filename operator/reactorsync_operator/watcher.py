@@ -47,7 +47,7 @@ class Watcher(Generic[R]):
         view: View[R],
         *,
         sweep_seconds: float,
-        swept: Callable[[], None],
+        swept: Callable[[], None] | None = None,
     ) -> None:
         self._store = store
         self._kind: type[R] = kind
@@ -64,7 +64,7 @@ class Watcher(Generic[R]):
             try:
                 version = await self._list()
                 backoff.reset()
-                if self.listed.is_set():
+                if self.listed.is_set() and self._swept is not None:
                     self._swept()
                 self.listed.set()
                 await self._follow(version)

@@ -123,7 +123,7 @@ def test_a_trip_under_a_former_owner_is_not_told_again() -> None:
     apply(ledger, desired("a"), trip=TripCause.LOW_PRIMARY_FLOW)
     (seen,) = observe(ledger, 1, 20, trips=(TripCause.LOW_PRIMARY_FLOW,))
     assert isinstance(seen, ReactorObserved)
-    assert seen.trip_cause == "Low primary flow"
+    assert seen.trip_cause == "LowPrimaryFlow"
 
 
 def test_faults_are_told_when_they_begin_and_end() -> None:

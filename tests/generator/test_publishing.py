@@ -192,7 +192,7 @@ def trip(number: int, tick_us: int) -> ReactorTripped:
         name=f"reactor-{number}",
         uid=UUID(int=number),
         tick_us=tick_us,
-        cause="Low primary flow",
+        cause="LowPrimaryFlow",
     )
 
 

@@ -23,8 +23,8 @@ STRANGE = ActingFault(None, 100)
         ([LEAK, GAUGE], None, True, HealthState.DEGRADED, 75),
         ([STRANGE], None, True, HealthState.DEGRADED, 50),
         ([BREAK] * 16, None, True, HealthState.DEGRADED, 10),
-        ([], "Low primary flow", True, HealthState.TRIPPED, 0),
-        ([LEAK], "Low primary flow", False, HealthState.UNKNOWN, None),
+        ([], "LowPrimaryFlow", True, HealthState.TRIPPED, 0),
+        ([LEAK], "LowPrimaryFlow", False, HealthState.UNKNOWN, None),
     ],
 )
 def test_health(

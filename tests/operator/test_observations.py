@@ -53,7 +53,7 @@ def observed(tick: int, power: int, trip: str | None = None) -> ReactorObserved:
     )
 
 
-def tripped(tick: int, cause: str = "Low primary flow") -> ReactorTripped:
+def tripped(tick: int, cause: str = "LowPrimaryFlow") -> ReactorTripped:
     return ReactorTripped(namespace="default", name="bruce-1", uid=BRUCE, tick_us=tick, cause=cause)
 
 
@@ -125,12 +125,12 @@ def test_of_two_acknowledgements_in_one_tick_the_later_message_counts() -> None:
 @pytest.mark.parametrize(
     ("events", "cause"),
     [
-        ([tripped(5)], "Low primary flow"),
+        ([tripped(5)], "LowPrimaryFlow"),
         ([tripped(5), restarted(9)], None),
         ([restarted(9), tripped(5)], None),
-        ([restarted(5), tripped(5)], "Low primary flow"),
+        ([restarted(5), tripped(5)], "LowPrimaryFlow"),
         ([observed(9, 1000), tripped(5)], None),
-        ([observed(4, 1000), tripped(5)], "Low primary flow"),
+        ([observed(4, 1000), tripped(5)], "LowPrimaryFlow"),
         ([observed(9, 0, "High primary pressure"), tripped(5)], "High primary pressure"),
     ],
 )

@@ -100,7 +100,7 @@ class TestDesiredState:
 
     def test_it_does_not_depend_on_what_was_observed(self) -> None:
         bare = ObservedReactor(reactor=reactor(), scenarios=(leaking(),))
-        seen = streaming(None, leaking(), trip_cause="Low primary flow", faults=acting())
+        seen = streaming(None, leaking(), trip_cause="LowPrimaryFlow", faults=acting())
         assert plan_reactor(bare, NOON).desired == plan_reactor(seen, NOON).desired
 
     def test_the_next_wakeup_is_when_the_faults_change(self) -> None:
@@ -190,13 +190,13 @@ class TestReady:
 
     def test_an_injected_trip_does_not_make_it_unready(self) -> None:
         plan = plan_reactor(
-            streaming(None, leaking(), trip_cause="Low primary flow", faults=acting()), NOON
+            streaming(None, leaking(), trip_cause="LowPrimaryFlow", faults=acting()), NOON
         )
         assert says(plan, "Ready") == ("True", "Streaming")
         assert says(plan, "Nominal") == ("False", "Tripped")
         assert plan.status.health is not None
         assert (plan.status.health.state, plan.status.health.score) == (HealthState.TRIPPED, 0)
-        assert plan.status.trip_cause == "Low primary flow"
+        assert plan.status.trip_cause == "LowPrimaryFlow"
 
 
 class TestActiveFaults:

@@ -333,6 +333,28 @@ class TestInterventions:
         assert world.faulty() == set()
         assert world.says("Succeeded") == ("False", "Aborted")
 
+    def test_aborted_before_anything_was_heard_of_it_waits_a_little_for_reports(
+        self, world: World
+    ) -> None:
+        world.apply()
+        world.settle()
+        world.pass_time(1, report=False)
+        world.apply(state="Aborted")
+        world.settle()
+        assert world.says("Succeeded") == ("Unknown", "RunInProgress")
+        world.pass_time(5, report=False)
+        assert world.says("Recovered") == ("True", "NothingInjected")
+        assert world.says("Succeeded") == ("False", "Aborted")
+
+    def test_aborted_before_its_start_it_is_over_at_once(self, world: World) -> None:
+        world.apply(startDelaySeconds=60)
+        world.settle()
+        world.apply(state="Aborted")
+        world.settle()
+        assert world.faulty() == set()
+        assert world.says("Injected") == ("False", "NotInjected")
+        assert world.says("Succeeded") == ("False", "Aborted")
+
     @pytest.mark.parametrize("ended", ["Completed", "Aborted", "still going on"])
     def test_another_token_starts_another_run(self, world: World, ended: str) -> None:
         world.apply()

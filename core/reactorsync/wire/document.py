@@ -77,7 +77,13 @@ def fingerprint() -> str:
 
 def trip_causes() -> str:
     """Return the codes of the column ``trip_cause``."""
-    return _table(("code", "cause"), [(str(cause.value), cause.title) for cause in TripCause])
+    return _table(
+        ("code", "cause", "in words"),
+        [
+            (str(cause.value), f"`{cause.label}`" if cause.label else "", cause.title)
+            for cause in TripCause
+        ],
+    )
 
 
 def events() -> str:

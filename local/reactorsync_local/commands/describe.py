@@ -12,7 +12,8 @@ from reactorsync_local.arguments import NamespaceOption, ServerOption, run
 from reactorsync_local.client import ApiClient
 from reactorsync_local.console import write_line
 from reactorsync_local.kinds import KindInfo, parse_kind
-from reactorsync_local.rendering.description import describe_reactor, describe_scenario
+from reactorsync_local.rendering.reactor_description import describe_reactor
+from reactorsync_local.rendering.scenario_description import describe_scenario
 from reactorsync_local.server import find_server
 
 

@@ -142,17 +142,22 @@ def scenario_views(scenarios: Sequence[AnomalyScenario], now: datetime) -> list[
 
 def _scenario_view(scenario: AnomalyScenario, now: datetime) -> ScenarioView | None:
     run, targets = scenario.status.run, scenario.status.targets
-    if run is None or run.phase not in (RunPhase.PENDING, RunPhase.RUNNING):
+    if run is not None and run.phase in (RunPhase.PENDING, RunPhase.RUNNING):
+        phase, start = run.phase, run.start_time
+        length = (run.end_time - run.start_time).total_seconds()
+    elif scenario.status.next_run_time is not None:
+        phase, start = RunPhase.PENDING, scenario.status.next_run_time
+        length = float(scenario.spec.run_seconds)
+    else:
         return None
-    length = (run.end_time - run.start_time).total_seconds()
-    elapsed = (now - run.start_time).total_seconds()
+    elapsed = (now - start).total_seconds()
     return ScenarioView(
         name=scenario.metadata.name,
-        phase=run.phase.value,
+        phase=phase.value,
         faults=[stage.fault.value for stage in scenario.spec.stages],
         selected=targets.selected,
-        injected=targets.injected,
-        share_done=min(max(elapsed / length, 0.0), 1.0) if length > 0 else 1.0,
+        injected=targets.injected if phase is RunPhase.RUNNING else 0,
+        share_done=min(max(elapsed / length, 0.0), 1.0),
         seconds_left=max(0.0, length - elapsed) if elapsed >= 0 else None,
         starts_in=-elapsed if elapsed < 0 else None,
     )

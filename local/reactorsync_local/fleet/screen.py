@@ -171,7 +171,8 @@ def _scenarios(views: Sequence[ScenarioView], total: int) -> list[Text]:
             line.append(f"  {clock(view.seconds_left)} left")
         else:
             line.append(f"starts in {clock(view.starts_in or 0)}", style=MUTED)
-        line.append(f"   {view.injected} of {view.selected} injected")
+        if view.seconds_left is not None:
+            line.append(f"   {view.injected} of {view.selected} injected")
         line.append(f"   {', '.join(dict.fromkeys(view.faults))}", style=MUTED)
         lines.append(line)
     if total > len(views):

@@ -13,6 +13,7 @@ from reactorsync.resources.reactor import HealthState
 from reactorsync.resources.scenario import RunPhase, ScenarioState
 from reactorsync_local.kinds import REACTORS, KindInfo
 from reactorsync_local.rendering.palette import ALARM, CAUTION, MUTED, health_text
+from reactorsync_local.rendering.readings import trip_title
 from reactorsync_local.rendering.table import Column, TableLines, render_table
 from reactorsync_local.rendering.times import age, short_duration, timestamp
 
@@ -73,7 +74,9 @@ def reactor_columns(now: datetime, *, namespaces: bool) -> list[Column[Reactor]]
         Column("READY", lambda rx: condition_text(rx, "Ready")),
         Column("FAULTS", lambda rx: str(len(rx.status.active_faults))),
         Column("ALARMS", lambda rx: str(rx.status.open_alarms), wide=True),
-        Column("TRIP", lambda rx: Text(rx.status.trip_cause or "", style=ALARM), wide=True),
+        Column(
+            "TRIP", lambda rx: Text(trip_title(rx.status.trip_cause or ""), style=ALARM), wide=True
+        ),
         Column("STATE", lambda rx: rx.spec.state.value, wide=True),
         Column("INTERVAL", _interval, wide=True),
         Column("GENERATOR", _generator, wide=True),

@@ -24,6 +24,9 @@ from reactorsync_operator.reconcile.observed import ObservedScenario, RunReport
 SETTLE: Final = timedelta(seconds=60)
 """How long after its end reports of a run still count; then its outcome is final."""
 
+SETTLE_UNHEARD: Final = timedelta(seconds=5)
+"""The same for a run that was aborted before anything of it was heard of."""
+
 REPORT_WITHIN: Final = timedelta(seconds=30)
 """How long targets may take to report that a fault acts, or is gone, before that is overdue."""
 
@@ -78,6 +81,9 @@ class Facts:
         """When the outcome of the ended run is final at the latest."""
         if self.run is None or self.run_is_open:
             return None
+        if self.run.phase is RunPhase.ABORTED and self.counts.injected == 0:
+            began = self.run.start_time < self.run.end_time
+            return self.run.end_time + (SETTLE_UNHEARD if began else timedelta())
         return self.run.end_time + SETTLE
 
     @property
@@ -87,7 +93,9 @@ class Facts:
             return False
         if self.now >= self.settles_at:
             return True
-        return self.acting == 0 and (self.awaited == 0 or self.run.phase is RunPhase.ABORTED)
+        if self.run.phase is RunPhase.ABORTED:
+            return self.acting == 0 and self.counts.injected > 0
+        return self.acting == 0 and self.awaited == 0
 
 
 def establish(

@@ -39,7 +39,7 @@ EVENTS: list[Event] = [
     ),
     FaultInjected.model_validate(REACTOR | FAULT),
     FaultRecovered.model_validate(REACTOR | FAULT),
-    ReactorTripped.model_validate(REACTOR | {"cause": "Low primary flow"}),
+    ReactorTripped.model_validate(REACTOR | {"cause": "LowPrimaryFlow"}),
     ReactorRestarted.model_validate(REACTOR),
     ShardHeartbeat(
         shard=3,
@@ -80,7 +80,7 @@ def test_fields_of_later_additions_are_ignored(event: Event) -> None:
 
 def test_the_value_is_canonical_json() -> None:
     assert EVENTS[4].encode() == (
-        b'{"cause":"Low primary flow","name":"bruce-1","namespace":"default",'
+        b'{"cause":"LowPrimaryFlow","name":"bruce-1","namespace":"default",'
         b'"tickUs":1900000000000000,"uid":"0b4a9e8e-52a7-4ee5-a2a8-1c6a0b8d7f10"}'
     )
 

@@ -40,6 +40,14 @@ def test_running_scenarios_come_first_the_next_to_end_before_the_others() -> Non
     assert (views[2].starts_in, views[2].seconds_left) == (18_000.0, None)
 
 
+def test_a_scenario_that_runs_by_the_clock_shows_when_it_is_next_due() -> None:
+    nightly = scenario("nightly", phase="Completed", start=timedelta(days=-1))
+    next_run = {"next_run_time": NOW + timedelta(hours=2)}
+    nightly = nightly.model_copy(update={"status": nightly.status.model_copy(update=next_run)})
+    [view] = scenario_views([nightly], NOW)
+    assert (view.phase, view.starts_in, view.injected) == ("Pending", 7200.0, 0)
+
+
 def test_a_run_that_is_over_by_the_clock_has_nothing_left() -> None:
     [view] = scenario_views([scenario("late", phase="Running", start=timedelta(seconds=-500))], NOW)
     assert (view.seconds_left, view.share_done) == (0.0, 1.0)
