@@ -42,6 +42,7 @@ from reactorsync.store.postgres import PostgresStore
 from reactorsync.wire.envelope import Envelope, from_micros, parse_micros
 from reactorsync.wire.events import ShardHeartbeat
 from reactorsync.wire.topics import Topics
+from reactorsync_local.machine.parts import SLOT_SECONDS
 from reactorsync_local.supervisor import InstanceState, free_port
 
 SIZES: Final = (1000, 5000, 10_000, 15_000)
@@ -232,10 +233,11 @@ async def _declare(machine: Machine, reactors: int) -> None:
 
 
 async def _watch_events(machine: Machine, tally: Tally) -> None:
-    topics = Topics()
+    topics = Topics(slot_seconds=SLOT_SECONDS)
+    names = topics.event_topics(time.time_ns() // 1000)
     bus = KafkaBus(machine.bootstrap, session_timeout_ms=2500)
     consumer = bus.consumer(client_id="benchmark")
-    consumer.assign([Partition(topics.events, shard) for shard in range(topics.shards)])
+    consumer.assign([Partition(topic, shard) for topic in names for shard in range(topics.shards)])
     await consumer.start()
     try:
         while True:

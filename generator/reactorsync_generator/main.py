@@ -87,7 +87,8 @@ class Generator:
         outbox = EventOutbox(
             self._reports,
             self._lease,
-            topic=settings.topics.events,
+            topics=settings.topics,
+            now_us=self._clock.now_us,
             source=name,
             capacity=settings.max_events_waiting,
         )

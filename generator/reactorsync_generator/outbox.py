@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from reactorsync.bus.port import BrokerUnavailable, Producer
 from reactorsync.service import Backoff
 from reactorsync.wire.events import Event, ReactorApplied, ReactorObserved, ShardHeartbeat
+from reactorsync.wire.topics import Topics
 from reactorsync_generator.lease import Lease
 from reactorsync_generator.metrics import EVENTS_DROPPED, EVENTS_PRODUCED
 
@@ -28,7 +29,7 @@ class _Outgoing:
 
 
 class EventOutbox:
-    """Events on their way to ``topic``.
+    """Events on their way to the topic of the moment.
 
     While the broker is away, of acknowledgements, observations and heartbeats only the newest per
     subject is kept. When more than ``capacity`` events wait all the same, all are dropped, and
@@ -40,14 +41,16 @@ class EventOutbox:
         producer: Producer,
         lease: Lease,
         *,
-        topic: str,
+        topics: Topics,
+        now_us: Callable[[], int],
         source: str,
         capacity: int,
     ) -> None:
         self.on_overflow: Callable[[], None] = lambda: None
         self._producer = producer
         self._lease = lease
-        self._topic = topic
+        self._topics = topics
+        self._now_us = now_us
         self._source = source
         self._capacity = capacity
         self._waiting: dict[_Key, _Outgoing] = {}
@@ -111,7 +114,7 @@ class EventOutbox:
         envelope = event.envelope(source=self._source, time_us=outgoing.time_us)
         try:
             await self._producer.send(
-                self._topic,
+                self._topics.events(self._now_us()),
                 event.encode(),
                 key=event.subject.encode(),
                 headers=envelope.headers(),

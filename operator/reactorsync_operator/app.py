@@ -78,6 +78,7 @@ class Operator:
             topics,
             take=self._reconciler.take_event,
             since=self._reconciler.relevant_since,
+            now_us=_now_us,
         )
         self._topics_keeper = TopicsKeeper(bus, topics)
         self._reactors = Watcher(
@@ -221,6 +222,10 @@ def _first(group: BaseExceptionGroup[Exception]) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000
 
 
 def _utc_now() -> datetime:

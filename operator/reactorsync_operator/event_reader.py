@@ -24,7 +24,7 @@ _BATCH: Final = 500
 
 
 class EventReader:
-    """Follows every partition of the events topic, without a group: the operator needs all of it.
+    """Follows every partition of the events topics, without a group: the operator needs all of it.
 
     ``take`` gets each event with the time it was sent. ``since`` says, at start, from when on
     events matter. What is older was folded into the statuses by the operator before.
@@ -37,11 +37,13 @@ class EventReader:
         *,
         take: Callable[[Event, int], None],
         since: Callable[[], datetime],
+        now_us: Callable[[], int],
     ) -> None:
         self._bus = bus
         self._topics = topics
         self._take = take
         self._since = since
+        self._now_us = now_us
         self._cluster: str | None = None
         self._positions: dict[Partition, int] = {}
         self.caught_up = asyncio.Event()
@@ -54,26 +56,44 @@ class EventReader:
             BrokerUnavailable: the broker is away; with the same ``cluster``, a new session goes on
                 where this one was.
         """
-        partitions = {
-            Partition(self._topics.events, number) for number in range(self._topics.shards)
-        }
+        partitions = self._partitions()
         consumer = self._bus.consumer(client_id="reactorsync-operator-events")
         await consumer.start()
         try:
             consumer.assign(partitions)
             if cluster == self._cluster:
-                for partition, offset in self._positions.items():
-                    consumer.seek(partition, offset)
+                self._go_on(consumer)
             else:
                 self._positions = {}
                 await self._look_back(consumer, partitions)
                 self._cluster = cluster
-            await self._follow(consumer, set(partitions))
+            await self._follow(consumer, partitions)
         finally:
             await consumer.stop()
 
-    async def _follow(self, consumer: Consumer, unread: set[Partition]) -> None:
+    def _partitions(self) -> frozenset[Partition]:
+        return frozenset(
+            Partition(topic, number)
+            for topic in self._topics.event_topics(self._now_us())
+            for number in range(self._topics.shards)
+        )
+
+    def _go_on(self, consumer: Consumer) -> None:
+        """Read on where each partition was left; a new one from its start."""
+        for partition, offset in self._positions.items():
+            consumer.seek(partition, offset)
+
+    async def _follow(self, consumer: Consumer, followed: frozenset[Partition]) -> None:
+        unread = set(followed)
         while True:
+            if (present := self._partitions()) != followed:
+                followed = present
+                consumer.assign(followed)
+                self._positions = {
+                    one: offset for one, offset in self._positions.items() if one in followed
+                }
+                self._go_on(consumer)
+                unread &= followed
             for record in await consumer.poll(timeout_seconds=1.0, max_records=_BATCH):
                 self._read(record)
             if not self.caught_up.is_set():
@@ -94,7 +114,7 @@ class EventReader:
         EVENTS.labels(event.type).inc()
         self._take(event, envelope.time_us)
 
-    async def _look_back(self, consumer: Consumer, partitions: set[Partition]) -> None:
+    async def _look_back(self, consumer: Consumer, partitions: frozenset[Partition]) -> None:
         """Go to where the events begin that matter, in growing steps back from the end."""
         since_ms = to_micros(self._since()) // 1000
         ends = await _ends(consumer, partitions)
@@ -126,7 +146,7 @@ async def _is_read(consumer: Consumer, partition: Partition) -> bool:
     return end is not None and await consumer.position(partition) >= end
 
 
-async def _ends(consumer: Consumer, partitions: set[Partition]) -> dict[Partition, int]:
+async def _ends(consumer: Consumer, partitions: frozenset[Partition]) -> dict[Partition, int]:
     """Return the end of each partition, by fetching from it."""
     ends: dict[Partition, int] = {}
     while len(ends) < len(partitions):

@@ -212,7 +212,7 @@ class Pool:
             consumer.assign(
                 [
                     Partition(topic, shard)
-                    for topic in (self.topics.telemetry(0), self.topics.events)
+                    for topic in (self.topics.telemetry(0), self.topics.events(0))
                     for shard in range(self.topics.shards)
                 ]
             )

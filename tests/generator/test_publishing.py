@@ -199,7 +199,7 @@ def trip(number: int, tick_us: int) -> ReactorTripped:
 async def events(broker: Broker) -> list[Event]:
     return [
         decode_event(Envelope.from_headers(record.headers), record.value or b"")
-        for record in await broker.read(TOPICS.events)
+        for record in await broker.read(TOPICS.events(0))
     ]
 
 
@@ -207,7 +207,12 @@ async def test_after_an_outage_events_arrive_and_heartbeats_only_the_newest(
     away: Broker, lease: Lease
 ) -> None:
     outbox = EventOutbox(
-        away.producer, lease, topic=TOPICS.events, source="generator-1", capacity=1000
+        away.producer,
+        lease,
+        topics=TOPICS,
+        now_us=lambda: 0,
+        source="generator-1",
+        capacity=1000,
     )
     for tick in range(5):
         outbox.post([heartbeat(0, tick), trip(1, tick), trip(2, tick)], time_us=tick)
@@ -231,7 +236,12 @@ async def test_an_overflow_is_followed_by_a_report_of_everything(
     away: Broker, lease: Lease
 ) -> None:
     outbox = EventOutbox(
-        away.producer, lease, topic=TOPICS.events, source="generator-1", capacity=10
+        away.producer,
+        lease,
+        topics=TOPICS,
+        now_us=lambda: 0,
+        source="generator-1",
+        capacity=10,
     )
     reports: list[int] = []
     outbox.on_overflow = lambda: reports.append(1)

@@ -135,7 +135,7 @@ class Plants:
             await asyncio.gather(
                 *(
                     self._producer.send(
-                        self._topics.events,
+                        self._topics.events(now_us()),
                         event.encode(),
                         key=event.subject.encode(),
                         headers=event.envelope(

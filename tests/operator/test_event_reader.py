@@ -41,10 +41,21 @@ async def topics(bus: KafkaBus) -> Topics:
 class Reading:
     """A reader and what it read."""
 
-    def __init__(self, bus: KafkaBus, topics: Topics, since: datetime | None = None) -> None:
+    def __init__(
+        self,
+        bus: KafkaBus,
+        topics: Topics,
+        since: datetime | None = None,
+        *,
+        clock: Callable[[], int] = now_us,
+    ) -> None:
         self.ticks: list[int] = []
         self.reader = EventReader(
-            bus, topics, take=self._take, since=lambda: since or datetime.now(UTC)
+            bus,
+            topics,
+            take=self._take,
+            since=lambda: since or datetime.now(UTC),
+            now_us=clock,
         )
 
     def _take(self, event: Event, time_us: int) -> None:
@@ -63,7 +74,9 @@ class Reading:
                 await task
 
 
-async def tell(bus: KafkaBus, topics: Topics, ticks: range, partition: int = 0) -> None:
+async def tell(
+    bus: KafkaBus, topics: Topics, ticks: range, partition: int = 0, *, sent_us: int = 0
+) -> None:
     producer = bus.producer(client_id="test")
     await producer.start()
     for tick in ticks:
@@ -72,7 +85,7 @@ async def tell(bus: KafkaBus, topics: Topics, ticks: range, partition: int = 0) 
         )
         envelope = event.envelope(source="/test", time_us=tick + 1)
         await producer.send(
-            topics.events,
+            topics.events(sent_us),
             event.encode(),
             key=event.subject.encode(),
             headers=envelope.headers(),
@@ -125,10 +138,26 @@ async def test_with_another_broker_it_begins_again(bus: KafkaBus, topics: Topics
         await eventually(lambda: len(reading.ticks) == 6)
 
 
+async def test_it_moves_on_to_the_next_slot(bus: KafkaBus) -> None:
+    topics = Topics(prefix=f"slotted-events{next(_PREFIXES)}", shards=2, slot_seconds=600)
+    slot_us = 48 * 600 * 1_000_000
+    first_us = now_us()
+    present = [first_us]
+    await bus.ensure_topics(topics.live(first_us))
+    reading = Reading(bus, topics, clock=lambda: present[-1])
+    await tell(bus, topics, range(2), sent_us=first_us)
+    async with reading.session():
+        await eventually(lambda: reading.ticks == [0, 1])
+        present.append(first_us + slot_us)
+        await bus.ensure_topics(topics.live(present[-1]))
+        await tell(bus, topics, range(2, 4), sent_us=present[-1])
+        await eventually(lambda: reading.ticks == [0, 1, 2, 3])
+
+
 async def test_what_cannot_be_read_is_passed_over(bus: KafkaBus, topics: Topics) -> None:
     producer = bus.producer(client_id="test")
     await producer.start()
-    await producer.send(topics.events, b"no event", key=b"x", partition=0)
+    await producer.send(topics.events(0), b"no event", key=b"x", partition=0)
     await producer.stop()
     await tell(bus, topics, range(2))
     reading = Reading(bus, topics)

@@ -1,13 +1,14 @@
 """Names of the topics and how each is kept.
 
 Apache Kafka enforces retention and compaction itself. The embedded broker does neither and slows
-down as a partition grows, so its profile cuts the two busy topics into time slots: a slot is a
+down as a partition grows, so its profile cuts the topics that keep growing into time slots: a slot is a
 topic of its own, named by its number, created ahead and deleted when it has been consumed.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -40,6 +41,13 @@ class TopicSpec:
         return {"cleanup.policy": "delete", "retention.ms": str(self.retention_ms), **size}
 
 
+_KEPT_MS: Final = {"events": 7 * DAY_MS, "telemetry": DAY_MS, "checkpoints": None}
+"""How long Kafka keeps the topics of a purpose; ``None`` compacts them."""
+
+_SLOTS_LONG: Final = {"events": 48, "telemetry": 1, "checkpoints": 1}
+"""Length of a purpose's slots, in ``slot_seconds``. Events are few, and read again after a restart."""
+
+
 @dataclass(frozen=True, slots=True)
 class Topics:
     """The topics of one installation.
@@ -59,22 +67,21 @@ class Topics:
         return f"{self.prefix}.reactors"
 
     @property
-    def events(self) -> str:
-        """What happened, one record per event."""
-        return f"{self.prefix}.events"
-
-    @property
     def dead_letter(self) -> str:
         """What could not be processed."""
         return f"{self.prefix}.dead-letter"
 
+    def events(self, time_us: int) -> str:
+        """Return the topic that takes events sent at ``time_us``: what happened, one record each."""
+        return self._in_slot("events", time_us)
+
     def telemetry(self, time_us: int) -> str:
         """Return the topic that takes frames of ticks at ``time_us``."""
-        return f"{self.prefix}.telemetry{self._slot_suffix(time_us)}"
+        return self._in_slot("telemetry", time_us)
 
     def checkpoints(self, time_us: int) -> str:
         """Return the topic that takes checkpoints made at ``time_us``."""
-        return f"{self.prefix}.checkpoints{self._slot_suffix(time_us)}"
+        return self._in_slot("checkpoints", time_us)
 
     @property
     def telemetry_pattern(self) -> re.Pattern[str]:
@@ -83,43 +90,47 @@ class Topics:
 
     def live(self, now_us: int) -> tuple[TopicSpec, ...]:
         """Return the topics that must exist at ``now_us``, with the slots before and after."""
-        hours = 24 * HOUR_MS
-        fixed = (
-            TopicSpec(self.reactors, self.shards, None),
-            TopicSpec(self.events, self.shards, 7 * DAY_MS),
-            TopicSpec(self.dead_letter, 1, 28 * DAY_MS),
-        )
-        moments = (
-            [now_us]
-            if self.slot_seconds is None
-            else [now_us + step * self.slot_seconds * 1_000_000 for step in (-1, 0, 1)]
-        )
         return (
-            *fixed,
-            *(TopicSpec(self.telemetry(at), self.shards, hours) for at in moments),
-            *(TopicSpec(self.checkpoints(at), self.shards, None) for at in moments),
+            TopicSpec(self.reactors, self.shards, None),
+            TopicSpec(self.dead_letter, 1, 28 * DAY_MS),
+            *(
+                TopicSpec(name, self.shards, retention_ms)
+                for purpose, retention_ms in _KEPT_MS.items()
+                for name in self._slots(purpose, now_us, (-1, 0, 1))
+            ),
         )
 
     def checkpoint_topics(self, now_us: int) -> tuple[str, ...]:
         """Return the topics that may hold the newest checkpoint, oldest first."""
-        if self.slot_seconds is None:
-            return (self.checkpoints(now_us),)
-        return (
-            self.checkpoints(now_us - self.slot_seconds * 1_000_000),
-            self.checkpoints(now_us),
-        )
+        return self._slots("checkpoints", now_us, (-1, 0))
+
+    def event_topics(self, now_us: int) -> tuple[str, ...]:
+        """Return the topics that hold the events there are, oldest first."""
+        return self._slots("events", now_us, (-1, 0))
 
     def expired(self, names: set[str], now_us: int) -> set[str]:
         """Return those of ``names`` that are slots before the previous one."""
         if self.slot_seconds is None:
             return set()
-        oldest_kept = now_us // (self.slot_seconds * 1_000_000) - 1
-        slotted = re.compile(rf"^{re.escape(self.prefix)}\.(telemetry|checkpoints)\.(\d+)$")
+        purposes = "|".join(_SLOTS_LONG)
+        slotted = re.compile(rf"^{re.escape(self.prefix)}\.({purposes})\.(\d+)$")
         return {
-            name for name in names if (match := slotted.match(name)) and int(match[2]) < oldest_kept
+            name
+            for name in names
+            if (match := slotted.match(name))
+            and int(match[2]) < now_us // self._slot_us(match[1]) - 1
         }
 
-    def _slot_suffix(self, time_us: int) -> str:
+    def _slots(self, purpose: str, now_us: int, steps: Sequence[int]) -> tuple[str, ...]:
+        """Return the topics of a purpose, so many slots from now; without slots the one there is."""
         if self.slot_seconds is None:
-            return ""
-        return f".{time_us // (self.slot_seconds * 1_000_000)}"
+            return (self._in_slot(purpose, now_us),)
+        length_us = self._slot_us(purpose)
+        return tuple(self._in_slot(purpose, now_us + step * length_us) for step in steps)
+
+    def _in_slot(self, purpose: str, time_us: int) -> str:
+        name = f"{self.prefix}.{purpose}"
+        return name if self.slot_seconds is None else f"{name}.{time_us // self._slot_us(purpose)}"
+
+    def _slot_us(self, purpose: str) -> int:
+        return (self.slot_seconds or 0) * _SLOTS_LONG[purpose] * 1_000_000

@@ -9,6 +9,8 @@ SLOTTED = Topics(prefix="plant", shards=4, slot_seconds=600)
 UNSLOTTED = Topics(prefix="plant", shards=4)
 NOW_US = 1_900_000_123 * SECOND_US
 SLOT = 1_900_000_123 // 600
+DAY = 1_900_000_123 // (48 * 600)
+"""Slot of the events, which are cut into longer ones."""
 
 
 def test_without_slots_each_purpose_has_one_topic() -> None:
@@ -16,8 +18,8 @@ def test_without_slots_each_purpose_has_one_topic() -> None:
 
     assert names == [
         "plant.reactors",
-        "plant.events",
         "plant.dead-letter",
+        "plant.events",
         "plant.telemetry",
         "plant.checkpoints",
     ]
@@ -26,7 +28,8 @@ def test_without_slots_each_purpose_has_one_topic() -> None:
 def test_with_slots_the_neighbours_exist_too() -> None:
     names = [spec.name for spec in SLOTTED.live(NOW_US)]
 
-    assert names[3:] == [
+    assert names[2:] == [
+        *(f"plant.events.{slot}" for slot in (DAY - 1, DAY, DAY + 1)),
         *(f"plant.telemetry.{slot}" for slot in (SLOT - 1, SLOT, SLOT + 1)),
         *(f"plant.checkpoints.{slot}" for slot in (SLOT - 1, SLOT, SLOT + 1)),
     ]
@@ -73,6 +76,12 @@ def test_the_newest_checkpoint_is_in_this_slot_or_in_the_one_before() -> None:
     )
 
 
+def test_events_are_in_this_slot_or_in_the_one_before() -> None:
+    assert UNSLOTTED.event_topics(NOW_US) == ("plant.events",)
+    assert SLOTTED.event_topics(NOW_US) == (f"plant.events.{DAY - 1}", f"plant.events.{DAY}")
+    assert SLOTTED.events(NOW_US) == SLOTTED.event_topics(NOW_US)[-1]
+
+
 def test_slots_before_the_previous_one_are_expired() -> None:
     names = {
         "plant.reactors",
@@ -80,12 +89,14 @@ def test_slots_before_the_previous_one_are_expired() -> None:
         "other.telemetry.1",
         *(f"plant.telemetry.{slot}" for slot in range(SLOT - 3, SLOT + 2)),
         f"plant.checkpoints.{SLOT - 2}",
+        *(f"plant.events.{day}" for day in (DAY - 2, DAY - 1, DAY)),
     }
 
     assert SLOTTED.expired(names, NOW_US) == {
         f"plant.telemetry.{SLOT - 3}",
         f"plant.telemetry.{SLOT - 2}",
         f"plant.checkpoints.{SLOT - 2}",
+        f"plant.events.{DAY - 2}",
     }
     assert UNSLOTTED.expired(names, NOW_US) == set()
 
