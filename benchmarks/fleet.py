@@ -41,11 +41,10 @@ from reactorsync.resources import Reactor
 from reactorsync.store.postgres import PostgresStore
 from reactorsync.wire.envelope import Envelope, from_micros, parse_micros
 from reactorsync.wire.events import ShardHeartbeat
-from reactorsync.wire.topics import Topics
-from reactorsync_local.machine.parts import SLOT_SECONDS
+from reactorsync_local.machine.parts import TOPICS
 from reactorsync_local.supervisor import InstanceState, free_port
 
-SIZES: Final = (1000, 5000, 10_000, 15_000)
+SIZES: Final = (1000, 10_000, 20_000)
 SECONDS: Final = 60
 SETTLING_SECONDS: Final = 20
 GOAL: Final = 10_000
@@ -233,11 +232,10 @@ async def _declare(machine: Machine, reactors: int) -> None:
 
 
 async def _watch_events(machine: Machine, tally: Tally) -> None:
-    topics = Topics(slot_seconds=SLOT_SECONDS)
-    names = topics.event_topics(time.time_ns() // 1000)
+    names = TOPICS.event_topics(time.time_ns() // 1000)
     bus = KafkaBus(machine.bootstrap, session_timeout_ms=2500)
     consumer = bus.consumer(client_id="benchmark")
-    consumer.assign([Partition(topic, shard) for topic in names for shard in range(topics.shards)])
+    consumer.assign([Partition(topic, shard) for topic in names for shard in range(TOPICS.shards)])
     await consumer.start()
     try:
         while True:

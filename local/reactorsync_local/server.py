@@ -10,8 +10,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from reactorsync_local.errors import BadInput
-from reactorsync_local.state_dir import find_state_dir, running_instance
-from reactorsync_local.supervisor.errors import LocalError
+from reactorsync_local.state_dir import find_state_dir
+from reactorsync_local.supervisor import InstanceState
 
 SERVER_VARIABLE: Final = "REACTORSYNC_SERVER"
 TOKEN_VARIABLE: Final = "REACTORSYNC_API_TOKEN"  # noqa: S105 - a name, no secret
@@ -50,12 +50,12 @@ class Server:
 
 
 def find_server(chosen: str | None) -> Server:
-    """Return the server chosen, else the environment's, else the one running from the state folder.
+    """Return the server chosen, else the environment's, else that of the state folder.
 
     Raises:
         BadInput: the address is none, or the token's file cannot be read.
     """
-    url = chosen or os.environ.get(SERVER_VARIABLE) or _running_url() or DEFAULT_URL
+    url = chosen or os.environ.get(SERVER_VARIABLE) or _known_url() or DEFAULT_URL
     if "://" not in url:
         url = f"http://{url}"
     parts = urlsplit(url)
@@ -79,9 +79,10 @@ def find_token() -> str | None:
         ) from error
 
 
-def _running_url() -> str | None:
-    try:
-        state = running_instance(find_state_dir(None))
-    except LocalError:
-        return None
+def _known_url() -> str | None:
+    """Return the address of the installation of the state folder, whether it runs now or not.
+
+    Not the default one then: there somebody else's installation may answer.
+    """
+    state = InstanceState.read(find_state_dir(None))
     return state.urls.get(API_URL) if state is not None else None

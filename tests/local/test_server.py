@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,7 @@ import pytest
 from reactorsync_local.errors import BadInput
 from reactorsync_local.server import DEFAULT_URL, Server, find_server
 from reactorsync_local.state_dir import find_state_dir
+from reactorsync_local.supervisor import InstanceState
 
 
 @pytest.fixture(autouse=True)
@@ -84,3 +86,13 @@ def test_a_chosen_state_folder_goes_before_the_environment(
     monkeypatch.setenv("REACTORSYNC_STATE_DIR", "from-environment")
     assert find_state_dir(None) == nowhere / "from-environment"
     assert find_state_dir(Path("chosen")) == nowhere / "chosen"
+
+
+def test_a_stopped_installation_is_asked_where_it_answered(nowhere: Path) -> None:
+    state_dir = nowhere / ".reactorsync"
+    state_dir.mkdir()
+    state = InstanceState(
+        pid=1, started_at=datetime.now(UTC), urls={"api": "http://127.0.0.1:8123"}
+    )
+    state.write(state_dir)
+    assert find_server(None).url == "http://127.0.0.1:8123"

@@ -142,11 +142,11 @@ class EmbeddedPostgres:
             # In the template, for only a superuser may create it and every database needs it.
             await connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
         async with await self._connect_as_superuser("postgres") as connection:
+            found = await connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (ROLE,))
+            verb = sql.SQL("ALTER" if await found.fetchone() else "CREATE")
             await connection.execute(
-                sql.SQL("DROP ROLE IF EXISTS {role}").format(role=sql.Identifier(ROLE))
-            )
-            await connection.execute(
-                sql.SQL("CREATE ROLE {role} LOGIN CREATEDB PASSWORD {password}").format(
+                sql.SQL("{verb} ROLE {role} LOGIN CREATEDB PASSWORD {password}").format(
+                    verb=verb,
                     role=sql.Identifier(ROLE),
                     password=sql.Literal(self._known_credentials().password),
                 )

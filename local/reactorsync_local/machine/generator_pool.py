@@ -23,7 +23,7 @@ def wanted_generators(pool_file: Path) -> int | None:
         replicas = json.loads(pool_file.read_bytes())["replicas"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return replicas if isinstance(replicas, int) and replicas >= 0 else None
+    return replicas if type(replicas) is int and replicas >= 0 else None
 
 
 async def follow_pool(supervisor: Supervisor, pool_file: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -36,6 +37,8 @@ _OFFERED: Final = "sample-fleet-offered"
 """File whose existence says that the first start is over: an empty fleet is then meant."""
 
 _SHOWN_LINES: Final = 8
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,6 +98,7 @@ class Installation:
             self._supervisor.scale(Part.GENERATOR, 1),
         )
         self._following = asyncio.create_task(follow_pool(self._supervisor, self._pool_file))
+        self._following.add_done_callback(_report_end)
         await self._offer_samples()
         self._supervisor.publish_url(API_URL, self.server.url)
 
@@ -144,3 +148,9 @@ class Installation:
             count = await apply_sample_fleet(self.server, folder)
             self._progress.end(step, f"{count} reactors")
         offered.touch()
+
+
+def _report_end(following: asyncio.Task[None]) -> None:
+    """Say when the pool is no longer followed though nobody asked for that."""
+    if not following.cancelled() and (error := following.exception()) is not None:
+        log.error("the number of generators is no longer followed", exc_info=error)

@@ -15,8 +15,10 @@ from reactorsync.wire.topics import Topics
 from reactorsync_local.machine.probes import Probes
 from reactorsync_local.supervisor import Command, Pool, Service, Supervisor
 
-SLOT_SECONDS: Final = 1800
-"""Length of a time slot of the busy topics: the embedded broker never forgets by itself."""
+TOPICS: Final = Topics(slot_seconds=300)
+"""The embedded broker never forgets by itself and keeps everything in memory, so slots are short:
+10,000 reactors at 1 Hz fill one with 0.3 GB.
+"""
 
 _READY_SECONDS: Final = 60.0
 
@@ -60,7 +62,9 @@ class Surroundings:
             "REACTORSYNC_DATABASE_URL": "",
             "REACTORSYNC_DATABASE_URL_FILE": str(self.database_url_file),
             "REACTORSYNC_KAFKA_BOOTSTRAP": self.kafka_bootstrap,
-            "REACTORSYNC_TOPIC_SLOT_SECONDS": str(SLOT_SECONDS),
+            "REACTORSYNC_TOPIC_PREFIX": TOPICS.prefix,
+            "REACTORSYNC_SHARDS": str(TOPICS.shards),
+            "REACTORSYNC_TOPIC_SLOT_SECONDS": str(TOPICS.slot_seconds),
             "REACTORSYNC_GENERATOR_POOL_FILE": str(self.pool_file),
             "REACTORSYNC_METRICS_HOST": "",
         }
@@ -77,8 +81,7 @@ def topics_of_now() -> dict[str, int]:
     A broker that has just forgotten everything makes what a client still asks for, with a number of
     partitions of its own choice, unless the topics are there first.
     """
-    topics = Topics(slot_seconds=SLOT_SECONDS)
-    return {spec.name: spec.partitions for spec in topics.live(time.time_ns() // 1000)}
+    return {spec.name: spec.partitions for spec in TOPICS.live(time.time_ns() // 1000)}
 
 
 class Parts:

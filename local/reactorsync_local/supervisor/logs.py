@@ -33,7 +33,7 @@ class LogFile:
 
     def open(self) -> BinaryIO:
         """Open for a child, to append: after a truncation it goes on at the new end."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         return os.fdopen(descriptor, "ab", buffering=0)
 

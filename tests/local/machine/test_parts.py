@@ -3,7 +3,7 @@ from pathlib import Path
 
 from reactorsync.settings import KafkaSettings
 from reactorsync_local.machine.parts import (
-    SLOT_SECONDS,
+    TOPICS,
     Part,
     Parts,
     Surroundings,
@@ -29,7 +29,7 @@ def test_the_password_reaches_the_parts_by_a_file_and_never_by_the_environment()
 
 
 def test_only_the_embedded_broker_rolls_its_topics() -> None:
-    assert SURROUNDINGS.environment()["REACTORSYNC_TOPIC_SLOT_SECONDS"] == str(SLOT_SECONDS)
+    assert SURROUNDINGS.environment()["REACTORSYNC_TOPIC_SLOT_SECONDS"] == str(TOPICS.slot_seconds)
     assert KafkaSettings.model_fields["topic_slot_seconds"].default is None
 
 
