@@ -109,7 +109,8 @@ FAULTS: Final[dict[FaultKind, FaultInfo]] = {
             FaultKind.TURBINE_TRIP,
             "Turbine trip",
             "The turbine stops taking steam; steam pressure rises until bypass and relief valves "
-            "take the load.",
+            "take the load. A PWR above half of its power trips; below it, and a CANDU at any "
+            "power, run back to what the bypass carries.",
             "no steam to the turbine",
             "generator_power_mw",
             _ALL,

@@ -22,6 +22,7 @@ class TripCause(IntEnum):
     LOW_PRESSURIZER_LEVEL = 8
     HIGH_CONTAINMENT_PRESSURE = 9
     LOW_STEAM_PRESSURE = 10
+    TURBINE_TRIP = 11
 
     @property
     def label(self) -> str | None:
@@ -34,3 +35,11 @@ class TripCause(IntEnum):
     def title(self) -> str:
         """The cause in words, ``Low primary flow``."""
         return self.name.replace("_", " ").capitalize()
+
+
+def trip_label(code: int) -> str | None:
+    """Return the label of a cause by its number, ``Unknown11`` for one of a later version."""
+    try:
+        return TripCause(code).label
+    except ValueError:
+        return f"Unknown{code}"

@@ -15,6 +15,7 @@ from reactorsync.wire.topics import Topics
 from reactorsync_generator.inheritance import Inheritance, newest, states_of
 from reactorsync_generator.lease import Lease
 from reactorsync_generator.metrics import CHECKPOINT_BYTES, CHECKPOINTS
+from reactorsync_generator.shelf import CheckpointShelf
 
 log = logging.getLogger(__name__)
 
@@ -63,9 +64,18 @@ class CheckpointPace:
 
 
 class CheckpointWriter:
-    """Writes checkpoints, each under its shard's key to its shard's partition."""
+    """Writes checkpoints, each under its shard's key to its shard's partition, and to the shelf."""
 
-    def __init__(self, producer: Producer, lease: Lease, *, topics: Topics, source: str) -> None:
+    def __init__(
+        self,
+        producer: Producer,
+        lease: Lease,
+        *,
+        topics: Topics,
+        source: str,
+        shelf: CheckpointShelf | None = None,
+    ) -> None:
+        self._shelf = shelf
         self._producer = producer
         self._lease = lease
         self._topics = topics
@@ -79,6 +89,8 @@ class CheckpointWriter:
         if not self._lease.look():
             CHECKPOINTS.labels("withheld").inc()
             return False
+        if self._shelf is not None:
+            await asyncio.to_thread(self._shelf.put, checkpoint.shard, value)
         for _ in range(_ATTEMPTS):
             try:
                 await self._send(checkpoint, value, time_us)
@@ -107,9 +119,15 @@ def checkpoint_key(shard: int) -> bytes:
 
 
 async def read_newest(
-    bus: Bus, topics: Topics, shards: Collection[int], *, now_us: int, client_id: str
+    bus: Bus,
+    topics: Topics,
+    shards: Collection[int],
+    *,
+    now_us: int,
+    client_id: str,
+    shelf: CheckpointShelf | None = None,
 ) -> dict[int, Inheritance]:
-    """Read the newest stored state of every plant of ``shards``.
+    """Read the newest state of every plant of ``shards``, be it in the broker or on the shelf.
 
     Raises:
         BrokerUnavailable: the broker cannot be reached or does not answer.
@@ -125,7 +143,14 @@ async def read_newest(
         records = await _read_tails(consumer, partitions) if partitions else []
     finally:
         await consumer.stop()
-    found = list(_decoded(records))
+    values = [
+        record.value
+        for record in records
+        if record.key == checkpoint_key(record.partition.number) and record.value is not None
+    ]
+    if shelf is not None:
+        values += await asyncio.to_thread(shelf.get, shards)
+    found = list(_decoded(values))
     return {
         shard: newest(states_of(checkpoint) for checkpoint in found if checkpoint.shard == shard)
         for shard in shards
@@ -163,11 +188,9 @@ async def _read_tails(consumer: Consumer, partitions: set[Partition]) -> list[Re
     return [record for found in records.values() for record in found]
 
 
-def _decoded(records: Iterable[Record]) -> Iterable[Checkpoint]:
-    for record in records:
-        if record.key != checkpoint_key(record.partition.number) or record.value is None:
-            continue
+def _decoded(values: Iterable[bytes]) -> Iterable[Checkpoint]:
+    for value in values:
         try:
-            yield decode_checkpoint(record.value)
+            yield decode_checkpoint(value)
         except UndecodableRecord as error:
-            log.warning("a checkpoint in %s is passed over: %s", record.partition, error)
+            log.warning("a checkpoint is passed over: %s", error)

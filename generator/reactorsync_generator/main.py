@@ -23,6 +23,7 @@ from reactorsync_generator.production import Identity
 from reactorsync_generator.runner import Surroundings
 from reactorsync_generator.settings import GeneratorSettings
 from reactorsync_generator.shard import warm_up
+from reactorsync_generator.shelf import CheckpointShelf
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +85,8 @@ class Generator:
     def _surroundings(self, threads: ThreadPoolExecutor, tasks: asyncio.TaskGroup) -> Surroundings:
         settings = self._settings
         name = settings.generator_name
+        folder = settings.checkpoint_folder
+        shelf = CheckpointShelf(folder) if folder is not None else None
         outbox = EventOutbox(
             self._reports,
             self._lease,
@@ -104,8 +107,9 @@ class Generator:
             frames=self._frames,
             outbox=outbox,
             checkpoints=CheckpointWriter(
-                self._reports, self._lease, topics=settings.topics, source=name
+                self._reports, self._lease, topics=settings.topics, source=name, shelf=shelf
             ),
+            shelf=shelf,
             pace=CheckpointPace(
                 shards=settings.shards,
                 interval_us=int(settings.checkpoint_seconds * 1e6),

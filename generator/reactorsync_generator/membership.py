@@ -240,6 +240,7 @@ class Membership:
                     numbers,
                     now_us=self._here.clock.now_us(),
                     client_id=f"{self._here.settings.generator_name}-checkpoints",
+                    shelf=self._here.shelf,
                 )
             except BrokerUnavailable as error:
                 log.warning("checkpoints cannot be read yet: %s", error)

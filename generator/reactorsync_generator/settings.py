@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from pathlib import Path
 
 from pydantic import Field
 
@@ -37,6 +38,11 @@ class GeneratorSettings(KafkaSettings):
             "Longest gap that is simulated when a shard is taken over, or after a pause; after a "
             "longer one the plants go on from their state with the clock moved."
         ),
+    )
+    checkpoint_folder: Path | None = Field(
+        default=None,
+        description="Folder for checkpoints beside the broker's, shared by all generators of a "
+        "machine; set for the embedded broker only, which forgets when it stops.",
     )
     checkpoint_seconds: float = Field(
         default=5.0,

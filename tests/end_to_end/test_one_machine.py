@@ -169,3 +169,10 @@ def test_everything_is_there_again_after_the_next_start(installation: Installati
         return newest > time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(began))
 
     wait_for(reported_since)
+
+
+def test_a_plant_goes_on_from_where_it_was(installation: Installation) -> None:
+    """It tripped before the stop, and takes longer than this to come back to power."""
+    newest = rows(installation, "unit-1", signals="neutron_power_percent")[-10:]
+    assert all(float(row["neutron_power_percent"]) < 10 for row in newest)
+    assert {row["trip_cause"] for row in newest} == {"LowPrimaryFlow"}

@@ -36,13 +36,16 @@ def device_reactivity(
 
 
 @compiled
-def poison_reactivity(design: Record, boron_ppm: float, xenon: float) -> float:
-    """Return the reactivity of boron and xenon."""
+def poison_reactivity(
+    design: Record, boron_ppm: float, xenon: float, moderator_poison: float
+) -> float:
+    """Return the reactivity of boron, xenon and the poison in the moderator."""
     return float(
         _PCM
         * (
             design.reactivity_boron_pcm_per_ppm * boron_ppm
             - design.reactivity_xenon_worth_pcm * xenon
+            - design.regulation_poison_worth_pcm * moderator_poison
         )
     )
 

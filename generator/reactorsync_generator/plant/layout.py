@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reactorsync.signals import SIGNALS
+from reactorsync.trips import TripCause
 
 Records = npt.NDArray[np.void]
 """A structured array of one of the types below."""
@@ -30,6 +31,9 @@ DECAY: Final = 11
 LAGS: Final = DELAYED + DECAY
 SENSORS: Final = len(SIGNALS)
 STAGES: Final = 3
+
+TRIP_CAUSES: Final = len(TripCause)
+"""Room for a timer per ``TripCause``, at the index of its number."""
 
 
 class Mode(IntEnum):
@@ -79,6 +83,7 @@ _STATE_FIELDS: Final[list[tuple[Any, ...]]] = [
     # Regulation and protection.
     ("insertion", np.float64),
     ("adjusters_out", np.float64),
+    ("moderator_poison", np.float64),
     ("shutdown_insertion", np.float64),
     ("demand", np.float64),
     ("log_rate_per_s", np.float64),
@@ -87,8 +92,7 @@ _STATE_FIELDS: Final[list[tuple[Any, ...]]] = [
     ("trip_cause", np.float64),
     ("trip_time_s", np.float64),
     ("healthy_s", np.float64),
-    ("suspected_cause", np.float64),
-    ("suspected_s", np.float64),
+    ("suspected_s", np.float64, (TRIP_CAUSES,)),
     ("isolated", np.float64),
     # Results of the last step that instruments and protection see.
     ("heat_to_coolant_mw", np.float64),

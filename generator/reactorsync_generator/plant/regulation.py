@@ -37,6 +37,12 @@ def reference_temperature_c(design: Record, load: float) -> float:
 
 
 @compiled
+def turbine_lost(available: float) -> bool:
+    """Return whether a turbine that can take this share of its flow counts as tripped."""
+    return available < _TURBINE_LOST
+
+
+@compiled
 def _average_c(plant: Record) -> float:
     return float(0.5 * (plant.hot_leg_c + plant.cold_leg_c))
 
@@ -78,7 +84,14 @@ def _move_demand(plant: Record, design: Record, limit: float) -> None:
 
 @compiled
 def _withdraw_shutdown_rods(plant: Record, design: Record) -> None:
-    if plant.log_rate_per_s < design.regulation_raise_log_per_s:
+    """Withdraw shutdown rods while the power rises slowly and regulation can hold it back.
+
+    A bank that fell with them holds back by staying in until they are out.
+    """
+    in_reserve = design.shutdown_drops_regulating_device > 0.5
+    highest = design.regulation_trim_high_insertion + _TRIM_BAND
+    room = in_reserve or plant.insertion < highest
+    if room and plant.log_rate_per_s < design.regulation_raise_log_per_s:
         moved = plant.shutdown_insertion - design.step_s / design.shutdown_withdrawal_time_s
         plant.shutdown_insertion = max(moved, 0.0)
 
@@ -111,7 +124,7 @@ def _move_load(plant: Record, design: Record, setpoint: float, available: float)
 def step_regulation(
     plant: Record, design: Record, setpoint: float, available: float, runaway: float
 ) -> None:
-    """Move demand, load, regulating device, adjusters and shutdown rods by one step.
+    """Move demand, load, regulating device, its trim and shutdown rods by one step.
 
     ``available`` is the share of its flow that the turbine can take; ``runaway`` above 0 drives the
     regulating device out at that share of its speed, against the controller.
@@ -122,7 +135,7 @@ def step_regulation(
         _drop_rods(plant, design)
         return
     by_temperature = design.regulation_controls_temperature > 0.5
-    lost = available < _TURBINE_LOST
+    lost = turbine_lost(available)
     lowest = 0.0
     if by_temperature and lost and mode == _RUN:
         mode = _RESTART
@@ -154,21 +167,33 @@ def step_regulation(
         speed = -runaway * fastest
         lowest = 0.0
     plant.insertion = min(max(plant.insertion + h * speed, min(lowest, plant.insertion)), 1.0)
-    _trim_adjusters(plant, design)
+    _trim(plant, design)
 
 
 @compiled
-def _trim_adjusters(plant: Record, design: Record) -> None:
-    """Move the adjusters when the regulating device runs out of range."""
-    if plant.shutdown_insertion > 0.0:
-        return
-    travel = design.step_s * design.regulation_adjuster_speed_per_s / _TRIM_BAND
-    short = design.regulation_trim_low_insertion - plant.insertion
-    excess = plant.insertion - design.regulation_trim_high_insertion
-    if short > 0.0:
-        plant.adjusters_out = min(plant.adjusters_out + travel * min(short, _TRIM_BAND), 1.0)
-    elif excess > 0.0:
-        plant.adjusters_out = max(plant.adjusters_out - travel * min(excess, _TRIM_BAND), 0.0)
+def _trim(plant: Record, design: Record) -> None:
+    """Move adjusters and moderator poison while the regulating device is near its range's end.
+
+    Too much reactivity (xenon below the equilibrium of full power) takes in the adjusters, then
+    adds poison; too little removes the poison, then takes the adjusters out. While shutdown rods
+    come out only the former happens: rods that are still in must not be made up for, and after a
+    long shutdown they wait for the poison that replaces the decayed xenon.
+    """
+    h = design.step_s / _TRIM_BAND
+    excess = min(plant.insertion - design.regulation_trim_high_insertion, _TRIM_BAND)
+    short = min(design.regulation_trim_low_insertion - plant.insertion, _TRIM_BAND)
+    adjusters = h * design.regulation_adjuster_speed_per_s
+    poison = h * design.regulation_poison_speed_per_s
+    if excess > 0.0:
+        if plant.adjusters_out > 0.0:
+            plant.adjusters_out = max(plant.adjusters_out - adjusters * excess, 0.0)
+        else:
+            plant.moderator_poison = min(plant.moderator_poison + poison * excess, 1.0)
+    elif short > 0.0 and plant.shutdown_insertion == 0.0:
+        if plant.moderator_poison > 0.0:
+            plant.moderator_poison = max(plant.moderator_poison - poison * short, 0.0)
+        else:
+            plant.adjusters_out = min(plant.adjusters_out + adjusters * short, 1.0)
 
 
 @compiled

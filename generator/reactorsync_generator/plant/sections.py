@@ -243,6 +243,10 @@ class Regulation(Strict):
     dilution_fault_kg_s: NotNegative
     adjuster_worth_pcm: NotNegative
     adjuster_speed_per_s: NotNegative
+    poison_worth_pcm: NotNegative = Field(
+        description="Of all the poison that is ever dissolved in the moderator; 0: none."
+    )
+    poison_speed_per_s: NotNegative = Field(description="Share of it added or removed.")
 
 
 class Shutdown(Strict):
@@ -268,7 +272,10 @@ class Trips(Strict):
     high_outlet_temperature_c: Positive
     low_pressurizer_level_percent: NotNegative = Field(description="0: no such trip.")
     high_containment_pressure_kpa: Positive
-    low_steam_pressure_mpa: Positive
+    low_steam_pressure_mpa: Positive = Field(description="Isolates the steam lines as well.")
+    turbine_trip_interlock_power: Positive = Field(
+        description="A turbine trip above it trips the reactor; beyond any power: no such trip."
+    )
     confirmation_s: Positive = Field(description="How long a condition must last.")
 
 

@@ -57,7 +57,7 @@ def external_reactivity(plant: Record, design: Record, coolant_c: float) -> floa
     return float(
         plant.excess
         + device_reactivity(design, plant.insertion, plant.adjusters_out, plant.shutdown_insertion)
-        + poison_reactivity(design, plant.boron_ppm, plant.xenon)
+        + poison_reactivity(design, plant.boron_ppm, plant.xenon, plant.moderator_poison)
         + coolant_reactivity(design, coolant_c)
     )
 
@@ -76,8 +76,8 @@ def step_plant(
     h = design.step_s
     before = external_reactivity(plant, design, plant.core_c)
     power = plant.power
-    step_protection(plant, design, disturbed)
     available = 1.0 - intensities[_TURBINE_TRIP]
+    step_protection(plant, design, available, disturbed)
     runaway = max(intensities[_ROD_WITHDRAWAL], intensities[_LOSS_OF_REGULATION])
     step_regulation(plant, design, setpoint, available, runaway)
     diluted = dilution_kg_s(plant, design)

@@ -119,7 +119,10 @@ class Parts:
             name=name,
             stage=GENERATOR_STAGE,
             ready_seconds=_GENERATOR_READY_SECONDS,
-            extra={"REACTORSYNC_GENERATOR_NAME": name},
+            extra={
+                "REACTORSYNC_GENERATOR_NAME": name,
+                "REACTORSYNC_CHECKPOINT_FOLDER": str(self._supervisor.state_dir / "checkpoints"),
+            },
         )
 
     def _service(

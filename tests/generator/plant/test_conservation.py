@@ -109,7 +109,14 @@ def assert_physical(states: Records) -> None:
         assert (states[name] >= 0.0).all(), name
     for name in ("fuel_c", "core_c", "hot_leg_c", "cold_leg_c", "steam_c", "pressurizer_c"):
         assert (states[name] > 0.0).all(), name
-    for name in ("insertion", "shutdown_insertion", "adjusters_out", "load", "bearing_wear"):
+    for name in (
+        "insertion",
+        "shutdown_insertion",
+        "adjusters_out",
+        "moderator_poison",
+        "load",
+        "bearing_wear",
+    ):
         assert ((states[name] >= 0.0) & (states[name] <= 1.0)).all(), name
     assert ((states["primary_mpa"] > 0.0) & (states["primary_mpa"] < 22.0)).all()
     assert ((states["steam_mpa"] > 0.0) & (states["steam_mpa"] < 12.0)).all()
