@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
@@ -16,8 +15,10 @@ from reactorsync.resources import AnomalyScenario, Reactor
 from reactorsync.service import Readiness
 from reactorsync.store import ResourceStore
 from reactorsync.store.informer import Informer
-from reactorsync_api import problems
+from reactorsync_api import openapi, problems
 from reactorsync_api.authentication import require_token
+from reactorsync_api.background import Background, watch_database
+from reactorsync_api.body_limit import BodyLimit
 from reactorsync_api.context import Context
 from reactorsync_api.hosts import LoopbackHosts
 from reactorsync_api.live import LiveHub
@@ -37,9 +38,17 @@ _LEAVE_SECONDS = 2.0
 
 
 def create_app(
-    settings: ApiSettings, *, store: ResourceStore, engine: AsyncEngine, bus: Bus
+    settings: ApiSettings,
+    *,
+    store: ResourceStore,
+    engine: AsyncEngine,
+    bus: Bus,
+    on_failure: Callable[[], None],
 ) -> FastAPI:
-    """Return the application over its adapters, which the caller owns and closes."""
+    """Return the application over its adapters, which the caller owns and closes.
+
+    ``on_failure`` is called when a background task has ended by a mistake: end the process then.
+    """
     readiness = Readiness()
     context = Context(
         settings=settings,
@@ -51,20 +60,19 @@ def create_app(
         readiness=readiness,
     )
 
+    database_watch = watch_database(engine, readiness)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        stopping = asyncio.Event()
-        informers = [
-            asyncio.create_task(informer.run(stopping))
-            for informer in (context.reactors, context.scenarios)
-        ]
-        hub = asyncio.create_task(context.live.run(stopping))
+        background = Background(readiness, on_failure=on_failure)
+        background.start("reactors", context.reactors.run)
+        background.start("scenarios", context.scenarios.run)
+        background.start("live", context.live.run, leave_seconds=_LEAVE_SECONDS)
+        background.start("postgres", database_watch)
         try:
             yield
         finally:
-            stopping.set()
-            await asyncio.wait([hub], timeout=_LEAVE_SECONDS)
-            await _cancel([*informers, hub])
+            await background.stop()
 
     app = FastAPI(
         title="ReactorSync",
@@ -78,6 +86,8 @@ def create_app(
     )
     app.state.context = context
     problems.install(app)
+    openapi.install(app)
+    app.add_middleware(BodyLimit)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -96,9 +106,3 @@ def create_app(
         await serve_socket(websocket, context.live)
 
     return app
-
-
-async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

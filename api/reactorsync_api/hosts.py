@@ -43,11 +43,16 @@ class LoopbackHosts:
     def _trusted(self, headers: Headers) -> bool:
         origin = headers.get("origin")
         own_page = (
-            origin is None
-            or origin in self._allowed_origins
-            or is_loopback(urlsplit(origin).hostname)
+            origin is None or origin in self._allowed_origins or is_loopback(_host_of(origin))
         )
-        return own_page and is_loopback(urlsplit(f"//{headers.get('host', '')}").hostname)
+        return own_page and is_loopback(_host_of(f"//{headers.get('host', '')}"))
+
+
+def _host_of(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
 
 
 def is_loopback(host: str | None) -> bool:

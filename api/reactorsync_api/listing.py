@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from reactorsync.resources import AnomalyScenario, Reactor, condition_of
 from reactorsync.resources.selector import parse_field_selector, parse_label_selector
-from reactorsync_api.problems import invalid
+from reactorsync_api.problems import ProblemError, invalid
 
 R = TypeVar("R", Reactor, AnomalyScenario)
 
@@ -93,11 +93,14 @@ def page_of(resources: Iterable[R], query: Query, sorts: dict[str, SortKey[R]]) 
     total = len(ordered)
     if query.cursor:
         after = _decode_cursor(query.cursor, query.sort)
-        ordered = [
-            resource
-            for resource in ordered
-            if (place(resource) < after if descending else place(resource) > after)
-        ]
+        try:
+            ordered = [
+                resource
+                for resource in ordered
+                if (place(resource) < after if descending else place(resource) > after)
+            ]
+        except TypeError as error:
+            raise _bad_cursor() from error
     items = ordered[: query.limit]
     more = len(ordered) > len(items)
     return Page(items, total, _encode_cursor(query.sort, place(items[-1])) if more else "")
@@ -133,10 +136,14 @@ def _decode_cursor(cursor: str, sort: str) -> tuple[SortValue, str, str]:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         made_for, value, namespace, name = json.loads(base64.urlsafe_b64decode(padded))
-    except (binascii.Error, ValueError, TypeError) as error:
-        raise invalid("cursor", "must be a `nextCursor` of an earlier page") from error
+    except (binascii.Error, ValueError, TypeError, RecursionError) as error:
+        raise _bad_cursor() from error
     if made_for != sort:
         raise invalid("cursor", f"belongs to sort '{made_for}', not '{sort}'")
     if not (isinstance(value, str | int) and isinstance(namespace, str) and isinstance(name, str)):
-        raise invalid("cursor", "must be a `nextCursor` of an earlier page")
+        raise _bad_cursor()
     return value, namespace, name
+
+
+def _bad_cursor() -> ProblemError:
+    return invalid("cursor", "must be a `nextCursor` of an earlier page")

@@ -4,13 +4,15 @@ Client to server: ``{"subscribe": {"reactors": ["default/cernavoda-1"], "signals
 without ``reactors`` the whole fleet, without ``signals`` all of them. A new subscription replaces
 the old; nothing comes before the first. Server to client: ``hello``, then ``subscribed``, then one
 ``telemetry`` per shard and tick, each with the number of frames this client was too slow to get
-(``skipped``); ``error`` answers a message that cannot be read and leaves all as it was.
+(``skipped``); ``error`` answers a message that cannot be read, such as one that is binary or longer
+than :data:`MOST_CHARACTERS`, and leaves all as it was. A client that cannot take a frame in ten
+seconds is let go (1013).
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import orjson
@@ -20,12 +22,15 @@ from pydantic import Field, ValidationError
 from reactorsync.resources.meta import Model
 from reactorsync.resources.scenario import SignalName
 from reactorsync.signals import SIGNAL_INDEX, SIGNAL_NAMES
-from reactorsync.trips import TripCause
+from reactorsync.trips import trip_label
 from reactorsync.wire.envelope import format_micros
 from reactorsync.wire.frame import Frame
 from reactorsync_api.live import Feed, LiveHub
 
 PROTOCOL: Final = 1
+MOST_CHARACTERS: Final = 2_000_000
+"""Of a message: enough for the most reactors with the longest names."""
+
 _SEND_SECONDS = 10.0
 _TRY_AGAIN_LATER = 1013
 
@@ -37,6 +42,10 @@ class Subscription(Model):
     signals: list[SignalName] | None = Field(default=None, min_length=1)
 
 
+class UnreadableMessage(Exception):
+    """A message of the client that cannot be read, and why."""
+
+
 class ClientMessage(Model):
     """A message of the client."""
 
@@ -45,26 +54,32 @@ class ClientMessage(Model):
 
 async def serve_socket(websocket: WebSocket, hub: LiveHub) -> None:
     """Serve one client until it leaves, or cannot take a frame in ten seconds."""
-    await websocket.accept()
-    await _send(websocket, {"type": "hello", "protocol": PROTOCOL, "signals": SIGNAL_NAMES})
-    with hub.feed() as feed:
-        view = _View()
-        tasks = [
-            asyncio.create_task(_listen(websocket, hub, feed, view)),
-            asyncio.create_task(_speak(websocket, feed, view)),
-        ]
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        except WebSocketDisconnect:
-            pass
-        except TimeoutError:
-            await websocket.close(_TRY_AGAIN_LATER, "too slow")
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+    try:
+        await websocket.accept()
+        await _send(websocket, {"type": "hello", "protocol": PROTOCOL, "signals": SIGNAL_NAMES})
+        with hub.feed() as feed:
+            await _talk(websocket, hub, feed)
+    except WebSocketDisconnect:
+        pass
+    except TimeoutError:
+        await websocket.close(_TRY_AGAIN_LATER, "too slow")
+
+
+async def _talk(websocket: WebSocket, hub: LiveHub, feed: Feed) -> None:
+    """Listen and speak until either ends, and raise what ended it."""
+    view = _View()
+    tasks = [
+        asyncio.create_task(_listen(websocket, hub, feed, view)),
+        asyncio.create_task(_speak(websocket, feed, view)),
+    ]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class _View:
@@ -97,24 +112,44 @@ class _View:
             "skipped": skipped,
             "signals": self._signals,
             "reactors": [keys[index] for index in chosen],
-            "tripCauses": [TripCause(code).label for code in frame.trip_causes[chosen]],
+            "tripCauses": [trip_label(code) for code in frame.trip_causes[chosen].tolist()],
             "values": np.ascontiguousarray(frame.readings[np.ix_(self._rows, chosen)].T),
         }
 
 
 async def _listen(websocket: WebSocket, hub: LiveHub, feed: Feed, view: _View) -> None:
     while True:
-        text = await websocket.receive_text()
         try:
-            message = ClientMessage.model_validate_json(text)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            await _send(websocket, {"type": "error", "detail": f"{where}: {first['msg']}"})
+            message = _read(await _receive(websocket))
+        except UnreadableMessage as error:
+            await _send(websocket, {"type": "error", "detail": str(error)})
             continue
         await _send(websocket, {"type": "subscribed"})
         view.change(message.subscribe)
         hub.replay(feed)
+
+
+async def _receive(websocket: WebSocket) -> str:
+    received = await websocket.receive()
+    if received["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(received["code"], received.get("reason"))
+    text = received.get("text")
+    if text is None:
+        raise UnreadableMessage("a message must be text, not binary")
+    return cast("str", text)
+
+
+def _read(text: str) -> ClientMessage:
+    if len(text) > MOST_CHARACTERS:
+        raise UnreadableMessage(
+            f"a message must be at most {MOST_CHARACTERS} characters long, not {len(text)}"
+        )
+    try:
+        return ClientMessage.model_validate_json(text, strict=True, by_alias=True, by_name=False)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UnreadableMessage(": ".join(filter(None, (where, first["msg"])))) from error
 
 
 async def _speak(websocket: WebSocket, feed: Feed, view: _View) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -21,14 +22,19 @@ from reactorsync.store import (
     StoreUnavailable,
 )
 
+log = logging.getLogger(__name__)
+
 MEDIA_TYPE = "application/problem+json"
 
 
 class FieldProblem(BaseModel):
     """What is wrong with one field."""
 
-    pointer: str = Field(description="JSON pointer into the body, or the query parameter's name.")
-    detail: str = Field(description="What is allowed.")
+    pointer: str = Field(
+        description="JSON pointer into the body (empty: all of it), or the parameter's name.",
+        examples=["/spec/powerSetpointPermille"],
+    )
+    detail: str = Field(description="What is allowed.", examples=["must be at most 1000, not 1200"])
 
 
 class Problem(BaseModel):
@@ -63,10 +69,14 @@ class ProblemError(Exception):
         )
         self.headers = headers
 
+    def body(self) -> dict[str, Any]:
+        """Return the problem as JSON, without what is empty."""
+        return self.problem.model_dump(exclude_defaults=True)
+
     def response(self) -> JSONResponse:
         """Return the answer."""
         return JSONResponse(
-            self.problem.model_dump(exclude_defaults=True),
+            self.body(),
             status_code=self.problem.status,
             media_type=MEDIA_TYPE,
             headers=self.headers,
@@ -92,11 +102,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _validation(_: Request, error: RequestValidationError) -> JSONResponse:
-        errors = [
-            FieldProblem(pointer=_pointer(item["loc"]), detail=item["msg"])
-            for item in error.errors()
-        ]
-        detail = "; ".join(f"{item.pointer}: {item.detail}" for item in errors[:5])
+        errors = [_field_problem(item) for item in error.errors()]
+        detail = "; ".join(f"{item.pointer or 'body'}: {item.detail}" for item in errors[:5])
         return ProblemError(
             HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", detail, errors=errors
         ).response()
@@ -129,6 +136,16 @@ def install(app: FastAPI) -> None:
             headers={"Retry-After": "2"},
         ).response()
 
+    @app.exception_handler(Exception)
+    async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+        # Starlette raises it again, and the server then logs where it came from.
+        log.error("%s %s: %s", request.method, request.url.path, type(error).__name__)
+        return ProblemError(
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+            "internal-server-error",
+            "something is wrong in the API: its log says what",
+        ).response()
+
 
 def _answering(status: HTTPStatus, kind: str) -> Any:
     async def answer(_: Request, error: Exception) -> JSONResponse:
@@ -137,21 +154,23 @@ def _answering(status: HTTPStatus, kind: str) -> Any:
     return answer
 
 
+def _field_problem(item: Mapping[str, Any]) -> FieldProblem:
+    if item["type"] == "json_invalid":
+        # FastAPI gives the place in the text where a path into the body should be.
+        where = item["loc"][-1]
+        return FieldProblem(
+            pointer="", detail=f"is not JSON: {item['ctx']['error']} at character {where}"
+        )
+    return FieldProblem(pointer=_pointer(item["loc"]), detail=item["msg"])
+
+
 def _pointer(location: Sequence[int | str]) -> str:
     where, *rest = location
     if where == "body":
-        return "/" + "/".join(str(part) for part in rest)
+        return "".join(f"/{_escaped(str(part))}" for part in rest)
     return ".".join(str(part) for part in rest) or str(where)
 
 
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "content": {MEDIA_TYPE: {}}, "description": description}
-    for status, description in (
-        (401, "No valid token."),
-        (404, "No such object."),
-        (409, "It exists, or was changed since it was read."),
-        (422, "A field or parameter is wrong; `errors` says which and what is allowed."),
-        (503, "A dependency is away; try again."),
-    )
-}
-"""Problems any route may answer with, for the OpenAPI description."""
+def _escaped(part: str) -> str:
+    """Return one part of a JSON pointer (RFC 6901, section 3)."""
+    return part.replace("~", "~0").replace("/", "~1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,15 +12,15 @@ import numpy.typing as npt
 import psycopg
 from psycopg import sql
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from reactorsync.store import StoreUnavailable
+from reactorsync.store.postgres_errors import outages_as_unavailable
 
 _POSTGRES_EPOCH_US = 946_684_800_000_000
 """2000-01-01T00:00:00Z, where the binary format of timestamps starts counting."""
 
 _HEADER_BYTES = 19
+_CHUNKS_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +74,18 @@ async def read_series(
         start=sql.Literal(start),
         end=sql.Literal(end),
     )
-    try:
+    chunks: list[bytes] = []
+    with outages_as_unavailable():
         async with engine.connect() as connection:
             raw = (await connection.get_raw_connection()).driver_connection
             assert isinstance(raw, psycopg.AsyncConnection)  # noqa: S101 - the engine's dialect
             async with raw.cursor() as cursor, cursor.copy(query) as copy:
-                chunks = [bytes(chunk) async for chunk in copy]
-    except (OperationalError, InterfaceError, psycopg.OperationalError) as error:
-        raise StoreUnavailable(f"Postgres is away: {error}") from error
-    return _parse(b"".join(chunks), signals)
+                async for chunk in copy:
+                    chunks.append(bytes(chunk))
+                    if len(chunks) % _CHUNKS_AT_ONCE == 0:
+                        # What is already here comes without waiting, and others wait meanwhile.
+                        await asyncio.sleep(0)
+    return await asyncio.to_thread(_parse, chunks, signals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +101,10 @@ class Latest:
 async def read_latest(engine: AsyncEngine, *, namespace: str, name: str) -> Latest | None:
     """Return the newest reading of a reactor, ``None`` when there is none."""
     query = text("SELECT * FROM latest_telemetry WHERE namespace = :namespace AND name = :name")
-    try:
+    with outages_as_unavailable():
         async with engine.connect() as connection:
             found = await connection.execute(query, {"namespace": namespace, "name": name})
             row = found.mappings().first()
-    except (DBAPIError, psycopg.OperationalError) as error:
-        raise StoreUnavailable(f"Postgres is away: {error}") from error
     if row is None:
         return None
     values = {
@@ -113,7 +115,8 @@ async def read_latest(engine: AsyncEngine, *, namespace: str, name: str) -> Late
     return Latest(f"{namespace}/{name}", row["ts"], row["trip_cause"], values)
 
 
-def _parse(data: bytes, signals: Sequence[str]) -> Series:
+def _parse(chunks: list[bytes], signals: Sequence[str]) -> Series:
+    data = b"".join(chunks)
     fields: list[tuple[str, str]] = [
         ("count", ">i2"),
         ("ts_length", ">i4"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -43,7 +43,11 @@ class RunningApi:
 
 @asynccontextmanager
 async def running_api(
-    database_url: str, broker: str, *, token: str | None = None
+    database_url: str,
+    broker: str,
+    *,
+    token: str | None = None,
+    on_failure: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[RunningApi]:
     """Serve the API on a free port while the context lasts."""
     settings = ApiSettings(
@@ -57,7 +61,7 @@ async def running_api(
     bus = KafkaBus(broker, session_timeout_ms=2500)
     await bus.ensure_topics(settings.topics.live(0))
     store = PostgresStore(engine)
-    app = create_app(settings, store=store, engine=engine, bus=bus)
+    app = create_app(settings, store=store, engine=engine, bus=bus, on_failure=on_failure)
     config = uvicorn.Config(app, port=0, log_config=None, ws="websockets-sansio")
     server = uvicorn.Server(config)
     # The test has its own signal handling.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+
 import pytest
 
 from reactorsync.resources import Reactor
@@ -16,6 +19,11 @@ def reactor(name: str, *, site: str = "Bruce", design: str = "Candu6", unit: str
             "spec": {"design": design, "site": {"name": site}},
         }
     )
+
+
+def cursor_of(content: list[object] | str) -> str:
+    text = content if isinstance(content, str) else json.dumps(content)
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def query(**changes: object) -> Query:
@@ -83,8 +91,18 @@ def test_filters_combine() -> None:
         ({"sort": "colour"}, "sort"),
         ({"cursor": "no cursor"}, "cursor"),
         ({"cursor": "WyJzaXRlIiwiYSIsImIiLCJjIl0"}, "cursor"),
+        ({"sort": "power", "cursor": cursor_of(["power", "abc", "default", "a"])}, "cursor"),
+        ({"sort": "-name", "cursor": cursor_of(["-name", 5, "default", "a"])}, "cursor"),
+        ({"cursor": cursor_of("[" * 50_000)}, "cursor"),
     ],
-    ids=["unknown sort", "not a cursor", "cursor of another sort"],
+    ids=[
+        "unknown sort",
+        "not a cursor",
+        "cursor of another sort",
+        "text instead of a number",
+        "a number instead of text",
+        "endlessly nested",
+    ],
 )
 def test_what_cannot_be_read_names_its_parameter(changes: dict[str, object], pointer: str) -> None:
     with pytest.raises(ProblemError) as caught:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import time
 from collections.abc import AsyncIterator
@@ -17,6 +18,7 @@ from reactorsync.bus.port import Producer
 from reactorsync.signals import SIGNAL_INDEX, SIGNAL_NAMES
 from reactorsync.wire.frame import Frame, FrameOrigin, reactor_column
 from reactorsync_api.live import Feed
+from reactorsync_api.live_socket import MOST_CHARACTERS
 from tests.api.conftest import RunningApi, running_api
 
 
@@ -124,10 +126,19 @@ async def test_history_is_not_replayed_at_start(database_url: str, broker: str) 
 
 @pytest.mark.parametrize(
     "text",
-    ["no json", "{}", '{"subscribe": {"signals": ["colour"]}}', '{"subscribe": {"all": true}}'],
+    [
+        "no json",
+        "{}",
+        '{"subscribe": {"signals": ["colour"]}}',
+        '{"subscribe": {"all": true}}',
+        b"\x00\xff",
+        b'{"subscribe": {}}',
+        json.dumps({"subscribe": {"reactors": ["x" * MOST_CHARACTERS]}}),
+    ],
+    ids=["no JSON", "empty", "unknown signal", "unknown field", "bytes", "binary JSON", "too long"],
 )
 async def test_a_message_that_cannot_be_read_is_answered_and_changes_nothing(
-    api: RunningApi, producer: Producer, text: str
+    api: RunningApi, producer: Producer, text: str | bytes
 ) -> None:
     await ready(api)
     async with await subscribed(api, signals=["neutron_power_percent"]) as socket:
@@ -139,6 +150,20 @@ async def test_a_message_that_cannot_be_read_is_answered_and_changes_nothing(
     assert answer["type"] == "error"
     assert answer["detail"]
     assert message["signals"] == ["neutron_power_percent"]
+
+
+async def test_a_trip_cause_of_a_later_version_is_shown_by_its_number(
+    api: RunningApi, producer: Producer
+) -> None:
+    await ready(api)
+    sent = frame(["default/a"], tick_us=5_000_000)
+    later = dataclasses.replace(sent, trip_causes=np.array([200], np.uint8))
+    async with await subscribed(api) as socket:
+        await publish(api, producer, later)
+
+        message = await receive(socket)
+
+    assert message["tripCauses"] == ["Unknown200"]
 
 
 async def test_an_undecodable_frame_is_skipped(api: RunningApi, producer: Producer) -> None:

@@ -84,8 +84,8 @@ async def test_deleting_takes_it_out_of_the_list(api: RunningApi) -> None:
     [
         (with_spec(REACTOR, design="Rbmk"), "/spec/design", "Candu6"),
         (with_spec(REACTOR, powerSetpointPermille=1200), "/spec/powerSetpointPermille", "1000"),
-        (with_spec(REACTOR, power=1), "/spec/power", "not permitted"),
-        (REACTOR | {"metadata": {"name": "Not_A_Name"}}, "/metadata/name", "pattern"),
+        (with_spec(REACTOR, power=1), "/spec/power", "no field"),
+        (REACTOR | {"metadata": {"name": "Not_A_Name"}}, "/metadata/name", "lower-case"),
         (REACTOR | {"kind": "AnomalyScenario"}, "/kind", "Reactor"),
     ],
     ids=["unknown design", "out of bounds", "unknown field", "bad name", "other kind"],
@@ -129,7 +129,8 @@ async def test_creating_twice_is_a_conflict(api: RunningApi) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", [{"sort": "colour"}, {"cursor": "x"}, {"limit": 0}, {"labelSelector": "a=b=c"}]
+    "query",
+    [{"sort": "colour"}, {"cursor": "x"}, {"limit": 0}, {"labelSelector": "a=b=c"}],
 )
 async def test_bad_queries_are_refused(api: RunningApi, query: dict[str, Any]) -> None:
     answer = await api.client.get(REACTORS, params=query)
@@ -155,21 +156,6 @@ async def test_an_unknown_route_is_a_problem_too(api: RunningApi) -> None:
 
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
-
-
-async def test_the_description_is_openapi_3_1_with_an_operation_name_for_every_route(
-    api: RunningApi,
-) -> None:
-    document = (await api.client.get("/api/v1/openapi.json")).json()
-
-    operations = [
-        operation["operationId"]
-        for path in document["paths"].values()
-        for operation in path.values()
-    ]
-    assert document["openapi"].startswith("3.1")
-    assert len(set(operations)) == len(operations)
-    assert {"listReactors", "getTelemetry", "abortScenario"} <= set(operations)
 
 
 async def test_the_catalogue_names_every_signal_with_its_limits(api: RunningApi) -> None:

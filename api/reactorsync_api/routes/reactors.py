@@ -10,18 +10,19 @@ from fastapi import APIRouter, Body, Path
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from reactorsync.resources import Reactor
+from reactorsync.resources import Kind, Reactor
 from reactorsync.store import NotFound
-from reactorsync.trips import TripCause
+from reactorsync.trips import trip_label
 from reactorsync.wire.keys import reactor_key
+from reactorsync_api.bodies import strict
 from reactorsync_api.context import InContext
 from reactorsync_api.listing import REACTOR_SORTS, page_of
-from reactorsync_api.problems import RESPONSES
+from reactorsync_api.openapi import answers, as_stored, problems_of
 from reactorsync_api.routes.parameters import ListingQuery
 from reactorsync_api.telemetry_query import read_latest
 from reactorsync_api.writing import create, delete, replace
 
-router = APIRouter(prefix="/reactors", tags=["reactors"], responses=RESPONSES)
+router = APIRouter(prefix="/reactors", tags=["reactors"], responses=problems_of(401, 500, 503))
 
 EXAMPLE = {
     "apiVersion": "reactorsync.dev/v1alpha1",
@@ -30,7 +31,19 @@ EXAMPLE = {
     "spec": {"design": "Candu6", "powerSetpointPermille": 1000},
 }
 
-ReactorBody = Annotated[Reactor, Body(openapi_examples={"a CANDU 6": {"value": EXAMPLE}})]
+_STORED = as_stored(Reactor.model_validate(EXAMPLE))
+_READING = {
+    "reactor": "default/cernavoda-1",
+    "time": "2026-01-31T12:00:00Z",
+    "tripCause": "LowPrimaryFlow",
+    "values": {"neutron_power_percent": 1.52},
+}
+
+ReactorBody = Annotated[
+    Reactor,
+    strict(Kind.REACTOR),
+    Body(openapi_examples={"a CANDU 6": {"value": EXAMPLE}}),
+]
 
 
 class ReactorPage(BaseModel):
@@ -58,7 +71,13 @@ class LatestReading(BaseModel):
     )
 
 
-@router.get("", operation_id="listReactors", response_model_exclude_none=True)
+@router.get(
+    "",
+    operation_id="listReactors",
+    response_model_exclude_none=True,
+    responses=answers({"items": [_STORED], "total": 1, "nextCursor": "", "resourceVersion": "7"})
+    | problems_of(422),
+)
 async def list_reactors(context: InContext, query: ListingQuery) -> ReactorPage:
     """List reactors: filtered, sorted, a page at a time."""
     page = page_of(context.reactors.objects.values(), query, REACTOR_SORTS)
@@ -70,7 +89,12 @@ async def list_reactors(context: InContext, query: ListingQuery) -> ReactorPage:
     )
 
 
-@router.get("/{namespace}/{name}", operation_id="getReactor", response_model_exclude_none=True)
+@router.get(
+    "/{namespace}/{name}",
+    operation_id="getReactor",
+    response_model_exclude_none=True,
+    responses=answers(_STORED) | problems_of(404),
+)
 async def get_reactor(context: InContext, namespace: str, name: str) -> Reactor:
     """Get one reactor with its status."""
     return await context.store.get(Reactor, namespace, name)
@@ -81,13 +105,19 @@ async def get_reactor(context: InContext, namespace: str, name: str) -> Reactor:
     operation_id="createReactor",
     status_code=HTTPStatus.CREATED,
     response_model_exclude_none=True,
+    responses=answers(_STORED, status=HTTPStatus.CREATED) | problems_of(409, 422),
 )
 async def create_reactor(context: InContext, reactor: ReactorBody) -> Reactor:
     """Declare a reactor. A status in the body is ignored."""
     return await create(context.store, context.reactors, reactor)
 
 
-@router.put("/{namespace}/{name}", operation_id="replaceReactor", response_model_exclude_none=True)
+@router.put(
+    "/{namespace}/{name}",
+    operation_id="replaceReactor",
+    response_model_exclude_none=True,
+    responses=answers(_STORED) | problems_of(404, 409, 422),
+)
 async def replace_reactor(
     context: InContext, namespace: str, name: str, reactor: ReactorBody
 ) -> Reactor:
@@ -99,14 +129,21 @@ async def replace_reactor(
 
 
 @router.delete(
-    "/{namespace}/{name}", operation_id="deleteReactor", response_model_exclude_none=True
+    "/{namespace}/{name}",
+    operation_id="deleteReactor",
+    response_model_exclude_none=True,
+    responses=answers(_STORED) | problems_of(404),
 )
 async def delete_reactor(context: InContext, namespace: str, name: str) -> Reactor:
     """Delete a reactor; its history stays."""
     return await delete(context.store, context.reactors, Reactor, namespace=namespace, name=name)
 
 
-@router.get("/{namespace}/{name}/latest", operation_id="getLatestReading")
+@router.get(
+    "/{namespace}/{name}/latest",
+    operation_id="getLatestReading",
+    responses=answers(_READING) | problems_of(404),
+)
 async def latest_reading(
     context: InContext,
     namespace: Annotated[str, Path()],
@@ -119,6 +156,6 @@ async def latest_reading(
     return LatestReading(
         reactor=latest.key,
         time=latest.time,
-        trip_cause=TripCause(latest.trip_cause).label,
+        trip_cause=trip_label(latest.trip_cause),
         values=latest.values,
     )

@@ -10,16 +10,17 @@ from fastapi import APIRouter, Body
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from reactorsync.resources import AnomalyScenario
+from reactorsync.resources import AnomalyScenario, Kind
 from reactorsync.resources.scenario import ScenarioState
 from reactorsync.store import Conflict
+from reactorsync_api.bodies import strict
 from reactorsync_api.context import Context, InContext
 from reactorsync_api.listing import SCENARIO_SORTS, page_of
-from reactorsync_api.problems import RESPONSES
+from reactorsync_api.openapi import answers, as_stored, problems_of
 from reactorsync_api.routes.parameters import ListingQuery
 from reactorsync_api.writing import create, delete, replace, seen
 
-router = APIRouter(prefix="/scenarios", tags=["scenarios"], responses=RESPONSES)
+router = APIRouter(prefix="/scenarios", tags=["scenarios"], responses=problems_of(401, 500, 503))
 
 EXAMPLE = {
     "apiVersion": "reactorsync.dev/v1alpha1",
@@ -31,11 +32,22 @@ EXAMPLE = {
     },
 }
 
+_STORED = as_stored(AnomalyScenario.model_validate(EXAMPLE))
+
 ScenarioBody = Annotated[
-    AnomalyScenario, Body(openapi_examples={"all pumps trip": {"value": EXAMPLE}})
+    AnomalyScenario,
+    strict(Kind.ANOMALY_SCENARIO),
+    Body(openapi_examples={"all pumps trip": {"value": EXAMPLE}}),
 ]
 
 _ATTEMPTS = 5
+
+
+def _changed(**spec: Any) -> dict[str, Any]:
+    return _STORED | {
+        "metadata": _STORED["metadata"] | {"generation": 2, "resourceVersion": "9"},
+        "spec": _STORED["spec"] | spec,
+    }
 
 
 class ScenarioPage(BaseModel):
@@ -49,7 +61,13 @@ class ScenarioPage(BaseModel):
     resource_version: str = Field(description="Version that the page shows.")
 
 
-@router.get("", operation_id="listScenarios", response_model_exclude_none=True)
+@router.get(
+    "",
+    operation_id="listScenarios",
+    response_model_exclude_none=True,
+    responses=answers({"items": [_STORED], "total": 1, "nextCursor": "", "resourceVersion": "7"})
+    | problems_of(422),
+)
 async def list_scenarios(context: InContext, query: ListingQuery) -> ScenarioPage:
     """List scenarios: filtered, sorted, a page at a time."""
     page = page_of(context.scenarios.objects.values(), query, SCENARIO_SORTS)
@@ -61,7 +79,12 @@ async def list_scenarios(context: InContext, query: ListingQuery) -> ScenarioPag
     )
 
 
-@router.get("/{namespace}/{name}", operation_id="getScenario", response_model_exclude_none=True)
+@router.get(
+    "/{namespace}/{name}",
+    operation_id="getScenario",
+    response_model_exclude_none=True,
+    responses=answers(_STORED) | problems_of(404),
+)
 async def get_scenario(context: InContext, namespace: str, name: str) -> AnomalyScenario:
     """Get one scenario with its status."""
     return await context.store.get(AnomalyScenario, namespace, name)
@@ -72,13 +95,19 @@ async def get_scenario(context: InContext, namespace: str, name: str) -> Anomaly
     operation_id="createScenario",
     status_code=HTTPStatus.CREATED,
     response_model_exclude_none=True,
+    responses=answers(_STORED, status=HTTPStatus.CREATED) | problems_of(409, 422),
 )
 async def create_scenario(context: InContext, scenario: ScenarioBody) -> AnomalyScenario:
     """Declare a scenario; it runs as its spec says. A status in the body is ignored."""
     return await create(context.store, context.scenarios, scenario)
 
 
-@router.put("/{namespace}/{name}", operation_id="replaceScenario", response_model_exclude_none=True)
+@router.put(
+    "/{namespace}/{name}",
+    operation_id="replaceScenario",
+    response_model_exclude_none=True,
+    responses=answers(_STORED) | problems_of(404, 409, 422),
+)
 async def replace_scenario(
     context: InContext, namespace: str, name: str, scenario: ScenarioBody
 ) -> AnomalyScenario:
@@ -87,7 +116,10 @@ async def replace_scenario(
 
 
 @router.delete(
-    "/{namespace}/{name}", operation_id="deleteScenario", response_model_exclude_none=True
+    "/{namespace}/{name}",
+    operation_id="deleteScenario",
+    response_model_exclude_none=True,
+    responses=answers(_STORED) | problems_of(404),
 )
 async def delete_scenario(context: InContext, namespace: str, name: str) -> AnomalyScenario:
     """Delete a scenario; its faults are lifted."""
@@ -97,7 +129,10 @@ async def delete_scenario(context: InContext, namespace: str, name: str) -> Anom
 
 
 @router.post(
-    "/{namespace}/{name}/abort", operation_id="abortScenario", response_model_exclude_none=True
+    "/{namespace}/{name}/abort",
+    operation_id="abortScenario",
+    response_model_exclude_none=True,
+    responses=answers(_changed(state="Aborted")) | problems_of(404, 409),
 )
 async def abort_scenario(context: InContext, namespace: str, name: str) -> AnomalyScenario:
     """Lift the faults now and end the run for good: sets `spec.state: Aborted`."""
@@ -105,7 +140,10 @@ async def abort_scenario(context: InContext, namespace: str, name: str) -> Anoma
 
 
 @router.post(
-    "/{namespace}/{name}/rerun", operation_id="rerunScenario", response_model_exclude_none=True
+    "/{namespace}/{name}/rerun",
+    operation_id="rerunScenario",
+    response_model_exclude_none=True,
+    responses=answers(_changed(runToken="9f3c1a5be204")) | problems_of(404, 409),
 )
 async def rerun_scenario(context: InContext, namespace: str, name: str) -> AnomalyScenario:
     """Start a new run: sets a new `spec.runToken` and `spec.state: Active`."""

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import io
+import asyncio
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated, Final
 
-import numpy as np
-import orjson
-import pyarrow as pa
-import pyarrow.csv as arrow_csv
 from fastapi import APIRouter, Query, Response
 
 from reactorsync.resources import Reactor
-from reactorsync.signals import SIGNAL_INDEX, SIGNALS, signals_of
-from reactorsync.trips import TripCause
-from reactorsync.wire.envelope import ARROW_STREAM, format_micros
+from reactorsync.signals import SIGNAL_INDEX, signals_of
+from reactorsync.wire.envelope import ARROW_STREAM
 from reactorsync.wire.keys import reactor_key
 from reactorsync_api.context import InContext
-from reactorsync_api.downsampling import choose_rows, gaps_of, minimum_points
-from reactorsync_api.problems import RESPONSES, ProblemError, invalid
-from reactorsync_api.telemetry_query import Series, read_series
+from reactorsync_api.downsampling import minimum_points
+from reactorsync_api.openapi import problems_of
+from reactorsync_api.problems import ProblemError, invalid
+from reactorsync_api.telemetry_encoding import MEDIA_TYPES, Format, Window, encode
+from reactorsync_api.telemetry_query import read_series
 
-router = APIRouter(prefix="/reactors", tags=["telemetry"], responses=RESPONSES)
+router = APIRouter(
+    prefix="/reactors", tags=["telemetry"], responses=problems_of(401, 404, 422, 500, 503)
+)
 
 _DEFAULT_WINDOW: Final = timedelta(minutes=15)
 _MOST_ROWS: Final = 1_000_000
@@ -41,13 +39,49 @@ _EXAMPLE = {
     "signals": {"neutron_power_percent": {"unit": "%", "values": [100.02, None]}},
 }
 
-
-class Format(StrEnum):
-    """How the readings are encoded."""
-
-    JSON = "json"
-    CSV = "csv"
-    ARROW = "arrow"
+_CSV_EXAMPLE = """\
+"time","trip_cause","neutron_power_percent"
+2026-01-31 12:00:00.000000Z,,100.02
+2026-01-31 12:00:01.000000Z,,
+"""
+_MOMENT = {"type": "string", "format": "date-time"}
+_JSON_SCHEMA = {
+    "type": "object",
+    "required": [*_EXAMPLE],
+    "properties": {
+        "reactor": {"type": "string", "description": "`namespace/name`."},
+        "start": _MOMENT,
+        "end": _MOMENT | {"description": "Time after the last reading."},
+        "rows": {"type": "integer", "description": "Length of every column."},
+        "downsampled": {"type": "boolean", "description": "Whether rows were left out."},
+        "gaps": {
+            "type": "array",
+            "description": "Holes of two intervals or more: do not draw across them.",
+            "items": {
+                "type": "object",
+                "required": ["after", "before"],
+                "properties": {"after": _MOMENT, "before": _MOMENT},
+            },
+        },
+        "times": {"type": "array", "items": _MOMENT},
+        "tripCauses": {
+            "type": "array",
+            "description": "First-out cause, null while not tripped.",
+            "items": {"type": ["string", "null"]},
+        },
+        "signals": {
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "required": ["unit", "values"],
+                "properties": {
+                    "unit": {"type": "string"},
+                    "values": {"type": "array", "items": {"type": ["number", "null"]}},
+                },
+            },
+        },
+    },
+}
 
 
 @router.get(
@@ -58,9 +92,22 @@ class Format(StrEnum):
         200: {
             "description": "Readings in order of time; a reading that does not exist is null.",
             "content": {
-                "application/json": {"example": _EXAMPLE},
-                "text/csv": {"example": "time,trip_cause,neutron_power_percent\n"},
-                ARROW_STREAM: {},
+                "application/json": {"schema": _JSON_SCHEMA, "example": _EXAMPLE},
+                "text/csv": {
+                    "schema": {
+                        "type": "string",
+                        "description": "A header, then a line for each reading; empty is null.",
+                    },
+                    "example": _CSV_EXAMPLE,
+                },
+                ARROW_STREAM: {
+                    "schema": {
+                        "type": "string",
+                        "format": "binary",
+                        "description": "An Arrow IPC stream: `time` timestamp[us, UTC], "
+                        "`trip_cause` string, then one float column for each signal.",
+                    },
+                },
             },
         }
     },
@@ -98,36 +145,45 @@ async def get_telemetry(
     series = await read_series(
         context.engine, namespace=namespace, name=name, start=begin, end=finish, signals=names
     )
-    gaps = gaps_of(series.times_us, interval_us=interval // timedelta(microseconds=1))
-    rows = len(series.times_us)
-    if max_points is not None:
-        series = series.take(
-            choose_rows(list(series.values.values()), rows=rows, max_points=max_points)
-        )
-    match format:
-        case Format.CSV:
-            return _csv(series)
-        case Format.ARROW:
-            return _arrow(series)
-        case Format.JSON:
-            return _json(
-                series,
-                reactor=reactor_key(namespace, name),
-                window=(begin, finish),
-                rows_read=rows,
-                gaps=gaps,
-            )
+    window = Window(
+        reactor=reactor_key(namespace, name),
+        start=begin,
+        end=finish,
+        interval_us=interval // timedelta(microseconds=1),
+        series=series,
+    )
+    # A million rows take seconds: other requests and the live frames go on meanwhile.
+    content = await asyncio.to_thread(encode, window, max_points=max_points, encoding=format)
+    return Response(content, media_type=MEDIA_TYPES[format])
 
 
 def _window(start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:
     for pointer, moment in (("start", start), ("end", end)):
         if moment is not None and moment.tzinfo is None:
             raise invalid(pointer, "must carry a time zone, for example 2026-01-31T12:00:00Z")
-    finish = (end or datetime.now(UTC)).astimezone(UTC)
-    begin = (start or finish - _DEFAULT_WINDOW).astimezone(UTC)
+    finish = _utc("end", end) if end else datetime.now(UTC)
+    begin = _utc("start", start) if start else _before("end", finish)
     if begin >= finish:
         raise invalid("start", "must be before `end`")
     return begin, finish
+
+
+def _utc(pointer: str, moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise _out_of_calendar(pointer) from error
+
+
+def _before(pointer: str, finish: datetime) -> datetime:
+    try:
+        return finish - _DEFAULT_WINDOW
+    except OverflowError as error:
+        raise _out_of_calendar(pointer) from error
+
+
+def _out_of_calendar(pointer: str) -> ProblemError:
+    return invalid(pointer, "must lie in the years 1 to 9999, in UTC")
 
 
 def _signal_names(text: str, reactor: Reactor) -> list[str]:
@@ -148,57 +204,3 @@ def _refuse_costly(begin: datetime, finish: datetime, interval: timedelta) -> No
             f"the window may hold {(finish - begin) // interval} readings, at most {_MOST_ROWS} "
             f"are read at once: ask for {interval * _MOST_ROWS} or less",
         )
-
-
-def _json(
-    series: Series,
-    *,
-    reactor: str,
-    window: tuple[datetime, datetime],
-    rows_read: int,
-    gaps: list[tuple[int, int]],
-) -> Response:
-    body = {
-        "reactor": reactor,
-        "start": window[0],
-        "end": window[1],
-        "rows": len(series.times_us),
-        "downsampled": len(series.times_us) < rows_read,
-        "gaps": [
-            {"after": format_micros(last), "before": format_micros(first)} for last, first in gaps
-        ],
-        "times": [format_micros(time_us) for time_us in series.times_us.tolist()],
-        "tripCauses": [TripCause(code).label for code in series.trip_causes.tolist()],
-        "signals": {
-            name: {"unit": SIGNALS[SIGNAL_INDEX[name]].unit, "values": np.ascontiguousarray(column)}
-            for name, column in series.values.items()
-        },
-    }
-    options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_UTC_Z
-    return Response(orjson.dumps(body, option=options), media_type="application/json")
-
-
-def _table(series: Series) -> pa.Table:
-    columns = {
-        "time": pa.array(series.times_us, pa.timestamp("us", tz="UTC")),
-        "trip_cause": pa.array(
-            [TripCause(code).label for code in series.trip_causes.tolist()], pa.string()
-        ),
-    }
-    for name, values in series.values.items():
-        columns[name] = pa.array(values, from_pandas=True)
-    return pa.table(columns)
-
-
-def _csv(series: Series) -> Response:
-    sink = io.BytesIO()
-    arrow_csv.write_csv(_table(series), sink, arrow_csv.WriteOptions(quoting_style="needed"))
-    return Response(sink.getvalue(), media_type="text/csv")
-
-
-def _arrow(series: Series) -> Response:
-    table = _table(series)
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return Response(sink.getvalue().to_pybytes(), media_type=ARROW_STREAM)

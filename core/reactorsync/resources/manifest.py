@@ -7,13 +7,19 @@ quotes (YAML's boolean). What only an API server sets, and ``status``, is ignore
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 import yaml
 from pydantic import ValidationError
 
-from reactorsync.resources.manifest_problems import Problem, did_you_mean, dotted, explain
+from reactorsync.resources.manifest_problems import (
+    Path,
+    Problem,
+    did_you_mean,
+    dotted,
+    explain,
+)
 from reactorsync.resources.meta import API_VERSION, Kind
 from reactorsync.resources.reactor import Reactor
 from reactorsync.resources.scenario import AnomalyScenario
@@ -53,6 +59,14 @@ class ManifestError(ValueError):
         self.problems = problems
 
 
+class RefusedResource(ValueError):
+    """A document that is no resource; ``reasons`` are path, line and what is allowed, of each."""
+
+    def __init__(self, reasons: list[tuple[Path, int, str]]) -> None:
+        super().__init__("; ".join(f"{dotted(path)}: {message}" for path, _, message in reasons))
+        self.reasons = reasons
+
+
 def load_manifests(text: str, *, source: str) -> list[Resource]:
     """Read every resource of a YAML or JSON text: several documents, lists of resources.
 
@@ -72,6 +86,31 @@ def load_manifests(text: str, *, source: str) -> list[Resource]:
     if problems:
         raise ManifestError(sorted(problems, key=lambda problem: problem.line))
     return resources
+
+
+def load_resource(node: Node, kind: Kind, *, kept: Collection[str] = ()) -> Resource:
+    """Read one resource of a known kind.
+
+    ``kept`` names metadata to take although only an API server sets it, such as the
+    ``resourceVersion`` of what is to be replaced.
+
+    Raises:
+        RefusedResource: anything at all is wrong.
+    """
+    reasons = list(_unknown_metadata(node))
+    try:
+        # As JSON and strictly, for then text stays text and numbers stay numbers, as with kubectl.
+        resource = _MODELS[kind.value].model_validate_json(
+            json.dumps(_content(node, _METADATA.union(kept))),
+            strict=True,
+            by_alias=True,
+            by_name=False,
+        )
+    except ValidationError as error:
+        raise RefusedResource([*reasons, *explain(error, kind, node)]) from error
+    if reasons:
+        raise RefusedResource(reasons)
+    return resource
 
 
 def to_manifest(resource: Resource) -> str:
@@ -114,19 +153,11 @@ def _load(
     if _text(node, "apiVersion") != API_VERSION:
         refuse(node.line_of("apiVersion"), f"must be {API_VERSION}", "apiVersion")
         return
-    for line, message, name in _unknown_metadata(node):
-        refuse(line, message, "metadata", name)
-    model = _MODELS[kind]
     try:
-        # As JSON and strictly, for then text stays text and numbers stay numbers, as with kubectl.
-        resource = model.model_validate_json(
-            json.dumps(_content(node)), strict=True, by_alias=True, by_name=False
-        )
-    except ValidationError as error:
-        for path, line, message in explain(error, Kind(kind), node):
+        resources.append(load_resource(node, Kind(kind)))
+    except RefusedResource as refused:
+        for path, line, message in refused.reasons:
             refuse(line, message, *path)
-    else:
-        resources.append(resource)
 
 
 def _text(node: Node, key: str) -> str:
@@ -134,23 +165,23 @@ def _text(node: Node, key: str) -> str:
     return part.value if part is not None and isinstance(part.value, str) else ""
 
 
-def _unknown_metadata(node: Node) -> Iterator[tuple[int, str, str]]:
+def _unknown_metadata(node: Node) -> Iterator[tuple[Path, int, str]]:
     """Yield metadata that no API server knows: the model would ignore it."""
     metadata = node.child("metadata")
     if metadata is None or not isinstance(metadata.value, dict):
         return
     for name in metadata.value.keys() - _METADATA - _SERVER_METADATA:
         known = did_you_mean(name, _METADATA)
-        yield metadata.line_of(name), f"is no field here{known}", name
+        yield ("metadata", name), metadata.line_of(name), f"is no field here{known}"
 
 
-def _content(node: Node) -> Any:
+def _content(node: Node, wanted: Collection[str]) -> Any:
     """Return what the author says: without status, what a server or kubectl adds, and nulls."""
     document = _without_nulls(node.plain())
     document.pop("status", None)
     metadata = document.get("metadata")
     if isinstance(metadata, dict):
-        metadata = {name: value for name, value in metadata.items() if name in _METADATA}
+        metadata = {name: value for name, value in metadata.items() if name in wanted}
         if isinstance(metadata.get("annotations"), dict):
             metadata["annotations"].pop(_KUBECTL_ANNOTATION, None)
         document["metadata"] = metadata

@@ -149,6 +149,8 @@ def _message(item: ErrorDetails, schema: Schema, found: Node | None) -> str:
         return "must not be empty"
     if "enum" in schema:
         return _enumeration(schema["enum"], found)
+    if kind == "literal_error":
+        return f"must be {context['expected']}{_instead(found)}"
     if kind == "value_error":
         return str(context.get("error", item["msg"]))
     if schema.get("format") == "date-time":
