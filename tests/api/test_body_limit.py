@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 
 import pytest
 
 from reactorsync_api.body_limit import MAX_BODY_BYTES
 from tests.api.conftest import RunningApi
-from tests.api.test_resources import REACTORS
+from tests.api.test_resources import REACTOR, REACTORS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -33,7 +34,8 @@ async def test_a_stream_is_refused_when_it_grows_too_long(api: RunningApi) -> No
 
 
 async def test_text_that_is_no_unicode_is_a_problem(api: RunningApi) -> None:
-    body = b'{"apiVersion":"reactorsync.dev/v1alpha1","kind":"Reactor","metadata":{"name":"a","annotations":{"a":"\\ud800"}},"spec":{"design":"Candu6"}}'
+    annotated = {"name": "a", "annotations": {"a": "\ud800"}}
+    body = json.dumps(REACTOR | {"metadata": annotated}).encode()
 
     answer = await api.client.post(REACTORS, content=body, headers=JSON)
 
