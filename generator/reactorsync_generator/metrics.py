@@ -6,7 +6,8 @@ from prometheus_client import Counter, Gauge, Histogram
 
 TICKS = Counter("reactorsync_generator_ticks_total", "Ticks of shards that were made.")
 TICK_OVERRUNS = Counter(
-    "reactorsync_generator_tick_overrun_total", "Ticks of shards that came out late, or not at all."
+    "reactorsync_generator_tick_overrun_total",
+    "Ticks of shards that came out late, or not at all, once for each sampling interval.",
 )
 TICK_DURATION = Histogram(
     "reactorsync_generator_tick_duration_seconds",
@@ -58,6 +59,9 @@ EVENTS_PRODUCED = Counter(
 EVENTS_DROPPED = Counter(
     "reactorsync_generator_events_dropped_total",
     "Events given up because the broker was away for too long.",
+)
+EVENTS_REFUSED = Counter(
+    "reactorsync_generator_events_refused_total", "Events that the broker does not accept at all."
 )
 CHECKPOINTS = Counter(
     "reactorsync_generator_checkpoints_total", "Checkpoints of shards, by outcome.", ["outcome"]

@@ -12,7 +12,7 @@ from reactorsync.service import Backoff
 from reactorsync.wire.events import Event, ReactorApplied, ReactorObserved, ShardHeartbeat
 from reactorsync.wire.topics import Topics
 from reactorsync_generator.lease import Lease
-from reactorsync_generator.metrics import EVENTS_DROPPED, EVENTS_PRODUCED
+from reactorsync_generator.metrics import EVENTS_DROPPED, EVENTS_PRODUCED, EVENTS_REFUSED
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ class EventOutbox:
             self._changed.set()
 
     async def _send_some(self) -> bool:
-        """Send the oldest events; return whether all were taken, and keep those that were not."""
+        """Send the oldest events; return whether all are done with, and keep the others."""
         chosen = {key: self._waiting.pop(key) for key in list(self._waiting)[:_AT_ONCE]}
         self._sending = len(chosen)
         try:
@@ -103,13 +103,14 @@ class EventOutbox:
             self._sending = 0
         kept = {
             key: outgoing
-            for (key, outgoing), taken in zip(chosen.items(), outcomes, strict=True)
-            if not taken
+            for (key, outgoing), done in zip(chosen.items(), outcomes, strict=True)
+            if not done
         }
         self._waiting = {**kept, **self._waiting}
         return not kept
 
     async def _send(self, outgoing: _Outgoing) -> bool:
+        """Return whether the event is done with: taken, or refused for good."""
         event = outgoing.event
         envelope = event.envelope(source=self._source, time_us=outgoing.time_us)
         try:
@@ -121,6 +122,10 @@ class EventOutbox:
             )
         except BrokerUnavailable:
             return False
+        except ValueError as error:
+            log.error("event %s of %s is refused: %s", event.type, event.subject, error)
+            EVENTS_REFUSED.inc()
+            return True
         EVENTS_PRODUCED.inc()
         return True
 

@@ -17,7 +17,7 @@ from reactorsync_generator.desired_view import Change
 from reactorsync_generator.events import EventLedger, Observation
 from reactorsync_generator.inheritance import Inheritance
 from reactorsync_generator.shard import Sample, Shard
-from reactorsync_generator.ticking import Cadence, Due
+from reactorsync_generator.ticking import Cadence
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +41,19 @@ class EncodedFrame:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What is to be done: changes valid from ``boundary_us``, and the tick that is due, if any."""
+    """What is to be done: changes valid from ``boundary_us``, and ticks that are due, in order."""
 
     changes: Sequence[Change] = ()
     boundary_us: int = 0
-    due: Due | None = None
+    ticks_us: Sequence[int] = ()
     tell_all: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Yield:
-    """What came of it: at most one frame, and events in the order in which things happened."""
+    """What came of it: frames and events in the order in which things happened."""
 
-    frame: EncodedFrame | None
+    frames: list[EncodedFrame]
     events: list[Event]
 
 
@@ -108,21 +108,22 @@ class Production:
 
     def turn(self, turn: Turn) -> Yield:
         """Do what is to be done, in order of time."""
-        due, changes = turn.due, turn.changes
+        changes = turn.changes
+        frames: list[EncodedFrame] = []
         events: list[Event] = []
-        if changes and (due is None or turn.boundary_us <= due.tick_us):
-            events += self._apply(changes, turn.boundary_us)
-            changes = ()
-        sample = None if due is None else self._shard.sample(due.tick_us)
-        if sample is not None:
-            events += self._ledger.observed(
-                Observation(sample.tick_us, sample.slots, sample.power_permille, sample.trip_causes)
-            )
+        for tick_us in turn.ticks_us:
+            if changes and turn.boundary_us <= tick_us:
+                events += self._apply(changes, turn.boundary_us)
+                changes = ()
+            sample = self._shard.sample(tick_us, newest_us=turn.ticks_us[-1])
+            if sample is not None:
+                events += self._observe(sample)
+                frames.append(self._encode(sample))
         if changes:
             events += self._apply(changes, turn.boundary_us)
         if turn.tell_all:
             events += self._ledger.current(turn.boundary_us)
-        return Yield(None if sample is None else self._encode(sample), events)
+        return Yield(frames, events)
 
     def count_late(self, ticks: int) -> None:
         """Take note of ticks that came out late, or not at all."""
@@ -168,6 +169,11 @@ class Production:
                     at_us=at_us,
                 )
         return events
+
+    def _observe(self, sample: Sample) -> list[Event]:
+        return self._ledger.observed(
+            Observation(sample.tick_us, sample.slots, sample.power_permille, sample.trip_causes)
+        )
 
     def _encode(self, sample: Sample) -> EncodedFrame:
         self._readings += len(sample.reactors)

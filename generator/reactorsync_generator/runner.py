@@ -37,6 +37,7 @@ from reactorsync_generator.outbox import EventOutbox
 from reactorsync_generator.production import Identity, Production, Turn
 from reactorsync_generator.publisher import GONE_ELSEWHERE, FrameLane
 from reactorsync_generator.settings import GeneratorSettings
+from reactorsync_generator.shelf import CheckpointShelf
 from reactorsync_generator.ticking import Due, boundary_after, boundary_before
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ class Surroundings:
     frames: Producer
     outbox: EventOutbox
     checkpoints: CheckpointWriter
+    shelf: CheckpointShelf | None
     pace: CheckpointPace
     on_broker: Callable[[str | None], None]
 
@@ -251,28 +253,28 @@ class ShardRunner:
         production = self._production
         due = production.cadence.due(last_us=self._last_us, now_us=now_us)
         changes, boundary_us = self._inbox.take(now_us) if self._active else ([], now_us)
-        turn = Turn(changes, boundary_us, due, tell_all=self._active and self._tell_all)
+        ticks_us = () if due is None else due.ticks_us
+        turn = Turn(changes, boundary_us, ticks_us, tell_all=self._active and self._tell_all)
         if not (due or changes or turn.tell_all):
             return
         self._tell_all = self._tell_all and not turn.tell_all
-        deadline_us = None if due is None else production.cadence.deadline(due.tick_us)
         async with self._in_use:
             with TICK_DURATION.time():
                 made = await self._in_thread(production.turn, turn)
-        if made.frame is not None:
-            self._lane.offer(made.frame)
+        for frame in made.frames:
+            self._lane.offer(frame)
         if self._active:
             self._here.outbox.post(made.events, time_us=now_us)
         if changes:
             # What the changes made due before they were valid was never due.
             self._last_us = max(self._last_us, boundary_us)
-        if due is not None and deadline_us is not None:
-            self._last_us = max(self._last_us, due.tick_us)
-            self._count(due, deadline_us)
+        if due is not None:
+            self._last_us = max(self._last_us, due.ticks_us[-1])
+            self._count(due)
 
-    def _count(self, due: Due, deadline_us: int) -> None:
-        late = due.missed + (self._here.clock.now_us() > deadline_us)
-        TICKS.inc()
+    def _count(self, due: Due) -> None:
+        TICKS.inc(len(due.ticks_us))
+        late = due.late(self._here.clock.now_us())
         if late:
             TICK_OVERRUNS.inc(late)
             self._production.count_late(late)

@@ -30,6 +30,9 @@ from reactorsync_generator.ticking import Cadence, boundary_before
 
 Slots = npt.NDArray[np.int64]
 
+MOST_GROUPS: Final = 64
+"""Groups that are remembered; a fleet with many intervals has thousands, few of which come back."""
+
 _NEUTRON_POWER: Final = SIGNAL_INDEX["neutron_power_percent"]
 
 
@@ -164,9 +167,13 @@ class Shard:
         self._move_clocks(slots, now_us)
         return int(self._times_us[slots].min(initial=now_us))
 
-    def sample(self, tick_us: int) -> Sample | None:
-        """Simulate and read the plants that are due at ``tick_us``; ``None`` if there are none."""
-        group = self._due(tick_us)
+    def sample(self, tick_us: int, *, newest_us: int | None = None) -> Sample | None:
+        """Simulate and read the plants that are due at ``tick_us``; ``None`` if there are none.
+
+        Those that are due again by ``newest_us``, the newest tick there is, are left out: they are
+        not read twice in a row because somebody came late.
+        """
+        group = self._due(tick_us, tick_us if newest_us is None else newest_us)
         if not len(group.slots):
             return None
         self._advance(group.slots, tick_us)
@@ -270,11 +277,17 @@ class Shard:
             plant.desired.interval_milliseconds for plant in self._plants.values() if plant.running
         )
 
-    def _due(self, tick_us: int) -> _Group:
+    def _due(self, tick_us: int, newest_us: int) -> _Group:
         """Return the plants due at a tick, found by which intervals divide it."""
-        due = frozenset(each for each in self._cadence.intervals_us if tick_us % each == 0)
+        due = frozenset(
+            each
+            for each in self._cadence.intervals_us
+            if tick_us % each == 0 and tick_us + each > newest_us
+        )
         group = self._groups.get(due)
         if group is None:
+            if len(self._groups) >= MOST_GROUPS:
+                self._groups.clear()
             chosen = [
                 (key, plant.slot)
                 for key, plant in self._plants.items()

@@ -26,17 +26,29 @@ def boundary_before(time_us: int, interval_us: int = GRID_US) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """The tick to be made now. ``missed`` counts the due ticks before it that never will be."""
+    """What is to be made now, and what never will be.
 
-    tick_us: int
+    Attributes:
+        ticks_us: the newest tick of each interval that has one, oldest first.
+        deadlines_us: for each of these intervals, when its readings come out late: at its next
+            tick.
+        missed: older ticks, counted once for each interval that they were due for.
+    """
+
+    ticks_us: tuple[int, ...]
+    deadlines_us: tuple[int, ...]
     missed: int
+
+    def late(self, now_us: int) -> int:
+        """Return how many came late, or never, when all are made by ``now_us``."""
+        return self.missed + sum(now_us > deadline_us for deadline_us in self.deadlines_us)
 
 
 @dataclass(frozen=True, slots=True)
 class Cadence:
     """The sampling intervals that occur in a shard, microseconds.
 
-    A tick is due when it is a multiple of at least one of them.
+    A tick is due for every interval that it is a multiple of.
     """
 
     intervals_us: frozenset[int]
@@ -51,32 +63,22 @@ class Cadence:
         return min((boundary_after(after_us + 1, each) for each in self.intervals_us), default=None)
 
     def due(self, *, last_us: int, now_us: int) -> Due | None:
-        """Return the newest due tick in ``(last_us, now_us]``, ``None`` when there is none.
+        """Return what is due in ``(last_us, now_us]``, ``None`` when there is nothing.
 
-        Ticks are never made up for: whoever comes late makes the newest one alone.
+        Ticks are never made up for: who comes late makes the newest one of each interval alone.
         """
-        newest = max((boundary_before(now_us, each) for each in self.intervals_us), default=last_us)
-        if newest <= last_us:
+        newest = {
+            interval: tick_us
+            for interval in self.intervals_us
+            if (tick_us := boundary_before(now_us, interval)) > last_us
+        }
+        if not newest:
             return None
-        return Due(newest, missed=self.count_between(last_us, newest))
-
-    def deadline(self, tick_us: int) -> int:
-        """Return when the readings of ``tick_us`` come out late: at the next due tick."""
-        following = self.next_due(tick_us)
-        if following is None:
-            raise ValueError("a cadence without intervals has no ticks")
-        return following
-
-    def count_between(self, after_us: int, before_us: int) -> int:
-        """Return how many ticks are due strictly between two times."""
-        if len(self.intervals_us) == 1:
-            (interval,) = self.intervals_us
-            return max(0, (before_us - 1) // interval - after_us // interval)
-        return len(
-            set().union(
-                *(
-                    range(boundary_after(after_us + 1, each), before_us, each)
-                    for each in self.intervals_us
-                )
-            )
+        return Due(
+            ticks_us=tuple(sorted(set(newest.values()))),
+            deadlines_us=tuple(tick_us + interval for interval, tick_us in newest.items()),
+            missed=sum(
+                (tick_us - boundary_after(last_us + 1, interval)) // interval
+                for interval, tick_us in newest.items()
+            ),
         )

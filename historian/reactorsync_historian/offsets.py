@@ -9,9 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
 
 from reactorsync.bus.port import Partition
 from reactorsync_historian.database import Connection
+
+GONE_KEPT: Final = timedelta(days=1)
+"""How long the offsets of a topic or broker that is gone are kept after their last use."""
 
 
 @dataclass(slots=True)
@@ -57,7 +62,7 @@ class OffsetStore:
             SELECT %s, topic, %s, partition, 0, 1
             FROM unnest(%s::text[], %s::int[]) AS wanted (topic, partition)
             ON CONFLICT (consumer_group, topic, incarnation, partition)
-            DO UPDATE SET owner_epoch = known.owner_epoch + 1
+            DO UPDATE SET owner_epoch = known.owner_epoch + 1, used_at = now()
             RETURNING topic, partition, owner_epoch, next_offset
             """,
             (
@@ -72,6 +77,28 @@ class OffsetStore:
             async for topic, number, epoch, next_offset in cursor
         }
 
+    async def forget_gone(
+        self, connection: Connection, *, incarnation: str, topics: Collection[str]
+    ) -> int:
+        """Delete offsets of other incarnations and of topics that do not exist; return how many.
+
+        They are kept for :data:`GONE_KEPT`: an address may lead to the former broker again.
+
+        Args:
+            connection: in a transaction.
+            incarnation: the broker there is.
+            topics: all telemetry topics that it has; their offsets stay however old they are.
+        """
+        deleted = await connection.execute(
+            """
+            DELETE FROM consumer_offset
+            WHERE consumer_group = %s AND used_at < now() - %s
+              AND NOT (incarnation = %s AND topic = ANY (%s))
+            """,
+            (self._group, GONE_KEPT, incarnation, list(topics)),
+        )
+        return deleted.rowcount
+
     async def move(
         self, connection: Connection, *, incarnation: str, moves: Mapping[Partition, Move]
     ) -> None:
@@ -82,7 +109,8 @@ class OffsetStore:
         """
         cursor = await connection.execute(
             """
-            UPDATE consumer_offset AS known SET next_offset = wanted.next_offset
+            UPDATE consumer_offset AS known
+            SET next_offset = wanted.next_offset, used_at = now()
             FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::bigint[], %s::bigint[])
                 AS wanted (topic, partition, epoch, expected, next_offset)
             WHERE known.consumer_group = %s AND known.incarnation = %s

@@ -1,13 +1,17 @@
-"""Partitions of the time series: there before a row needs them, gone after the retention."""
+"""Partitions of the time series: there before a row needs them, gone after the retention.
+
+What else only grows is cut back along with them.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -21,9 +25,22 @@ log = logging.getLogger(__name__)
 AHEAD: Final = timedelta(hours=3)
 _EVERY_SECONDS: Final = 3600.0
 
+ROLLUPS_KEPT: Final[Mapping[str, timedelta]] = {
+    "telemetry_10s": timedelta(days=7),
+    "telemetry_1min": timedelta(days=60),
+    "telemetry_1h": timedelta(days=730),
+}
+"""How long rollups are kept: never shorter than the readings they sum up."""
+
+DEAD_LETTERS_KEPT: Final = timedelta(days=28)
+"""How long a dead letter stays after the dead-letter topic has it, which keeps it as long."""
+
+LOSSES_KEPT: Final = timedelta(days=90)
+"""How long it is remembered which frames were lost."""
+
 
 class PartitionKeeper:
-    """Makes partitions ahead and on demand, and drops those past the retention.
+    """Makes partitions ahead and on demand, and drops what is past its retention.
 
     Args:
         engine: the database.
@@ -32,7 +49,10 @@ class PartitionKeeper:
 
     def __init__(self, engine: AsyncEngine, *, retention: timedelta) -> None:
         self._engine = engine
-        self._retention = retention
+        self._retention = {
+            "telemetry": retention,
+            **{table: max(kept, retention) for table, kept in ROLLUPS_KEPT.items()},
+        }
         self._known: set[Partition] = set()
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -49,14 +69,21 @@ class PartitionKeeper:
                 await pause(_EVERY_SECONDS, stopping)
 
     async def tidy(self, now: datetime) -> None:
-        """Make the partitions of the next hours and drop the expired ones."""
+        """Make the partitions of the next hours, and drop all that is past its retention."""
         async with self._engine.begin() as connection:
             made = await ensure_partitions(connection, now=now, ahead=AHEAD)
         async with self._engine.begin() as connection:
-            dropped = await drop_expired(
-                connection, now=now, retention={"telemetry": self._retention}
-            )
+            dropped = await drop_expired(connection, now=now, retention=self._retention)
         self._known -= set(dropped)
+        async with self._engine.begin() as connection:
+            await connection.execute(
+                text("DELETE FROM dead_letter WHERE mirrored_at < :before"),
+                {"before": now - DEAD_LETTERS_KEPT},
+            )
+            await connection.execute(
+                text("DELETE FROM lost_frames WHERE noticed_at < :before"),
+                {"before": now - LOSSES_KEPT},
+            )
         if made or dropped:
             log.info(
                 "partitions made: %s; dropped: %s",

@@ -151,6 +151,9 @@ class Session:
             ownerships = await self._sink.offsets.take_over(
                 connection, incarnation=self._incarnation, partitions=due
             )
+            await self._sink.offsets.forget_gone(
+                connection, incarnation=self._incarnation, topics=topics
+            )
         self._database_works()
         for shard in self._assignment.acquire(ownerships, topics=topics):
             self._sink.ledger.forget(shard)

@@ -106,12 +106,12 @@ def test_a_trip_and_the_restart_are_told_at_their_ticks() -> None:
     assert isinstance(tripped, ReactorTripped)
     assert (tripped.subject, tripped.cause, tripped.tick_us) == (
         "default/b",
-        "Low primary pressure",
+        "LowPrimaryPressure",
         at(2),
     )
     (seen,) = observe(ledger, 6, 1000, 900, trips=(0, cause))
     assert isinstance(seen, ReactorObserved)
-    assert seen.trip_cause == "Low primary pressure"
+    assert seen.trip_cause == "LowPrimaryPressure"
 
     (restarted,) = observe(ledger, 7, 1000, 900)
     assert isinstance(restarted, ReactorRestarted)

@@ -12,7 +12,6 @@ from reactorsync.wire.frame import Frame, decode_frame
 from reactorsync.wire.topics import Topics
 from reactorsync_generator.desired_view import Change
 from reactorsync_generator.production import Identity, Production, Turn, Yield
-from reactorsync_generator.ticking import Due
 from tests.generator.reactors import SECOND, START, desired
 
 
@@ -25,12 +24,12 @@ def changes(*states: DesiredReactor) -> list[Change]:
 
 
 def decoded(made: Yield) -> Frame:
-    assert made.frame is not None
-    return decode_frame(made.frame.value)
+    (frame,) = made.frames
+    return decode_frame(frame.value)
 
 
 def tick(production: Production, second: float, changed: Sequence[Change] = ()) -> Yield:
-    return production.turn(Turn(changed, at(second), Due(at(second), missed=0)))
+    return production.turn(Turn(changed, at(second), [at(second)]))
 
 
 @pytest.fixture
@@ -49,33 +48,41 @@ def production() -> Production:
 
 def test_a_frame_says_where_it_comes_from(production: Production) -> None:
     made = tick(production, 1)
-    assert made.frame is not None
-    assert (made.frame.shard, made.frame.topic) == (5, Topics(slot_seconds=60).telemetry(at(1)))
+    (sent,) = made.frames
+    assert (sent.shard, sent.topic) == (5, Topics(slot_seconds=60).telemetry(at(1)))
     frame = decoded(made)
     assert frame.tick_us == at(1)
     assert (frame.origin.run, frame.origin.epoch, frame.origin.sequence) == ("run-1", at(-0.5), 7)
-    envelope = Envelope.from_headers(made.frame.headers)
+    envelope = Envelope.from_headers(sent.headers)
     assert (envelope.source, envelope.id) == ("generator-1", f"run-1/5/{at(1)}")
     assert decoded(tick(production, 2)).origin.sequence == 8
 
 
 def test_a_tick_at_which_no_reactor_is_due_makes_no_frame(production: Production) -> None:
-    assert tick(production, 0.5).frame is None
+    assert tick(production, 0.5).frames == []
     assert decoded(tick(production, 1)).origin.sequence == 7
 
 
 def test_changes_before_the_tick_show_in_it_and_later_ones_do_not(production: Production) -> None:
-    due = Due(at(2), missed=0)
-    early = production.turn(Turn(changes(desired("c")), at(1.5), due))
+    early = production.turn(Turn(changes(desired("c")), at(1.5), [at(2)]))
     assert decoded(early).reactors.to_pylist() == ["default/a", "default/b", "default/c"]
-    due = Due(at(4), missed=1)
-    late = production.turn(Turn([Change("default/c", None)], at(4.5), due))
+    late = production.turn(Turn([Change("default/c", None)], at(4.5), [at(4)]))
     assert decoded(late).reactors.to_pylist() == ["default/a", "default/b", "default/c"]
     assert decoded(tick(production, 5)).reactors.to_pylist() == ["default/a"]
 
 
+def test_ticks_of_different_intervals_make_a_frame_each_in_order(production: Production) -> None:
+    made = production.turn(Turn(ticks_us=[at(2), at(3)]))
+    frames = [decode_frame(frame.value) for frame in made.frames]
+    assert [(frame.tick_us, frame.reactors.to_pylist()) for frame in frames] == [
+        (at(2), ["default/b"]),
+        (at(3), ["default/a"]),
+    ]
+    assert [frame.origin.sequence for frame in frames] == [7, 8]
+
+
 def test_events_come_in_the_order_of_what_happened(production: Production) -> None:
-    made = production.turn(Turn(changes(desired("c")), at(0.5), Due(at(1), missed=0)))
+    made = production.turn(Turn(changes(desired("c")), at(0.5), [at(1)]))
     assert [(type(event), event.subject) for event in made.events] == [
         (ReactorApplied, "default/c"),
         (ReactorObserved, "default/a"),

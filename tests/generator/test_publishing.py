@@ -15,7 +15,7 @@ from reactorsync.bus.kafka import KafkaBus
 from reactorsync.bus.port import BrokerUnavailable, Partition, Producer, Record
 from reactorsync.wire.envelope import Envelope
 from reactorsync.wire.events import Event, ReactorTripped, ShardHeartbeat, decode_event
-from reactorsync.wire.topics import Topics
+from reactorsync.wire.topics import MAX_RECORD_BYTES, Topics
 from reactorsync_generator.clock import SystemClock
 from reactorsync_generator.lease import Lease
 from reactorsync_generator.outbox import EventOutbox
@@ -66,7 +66,7 @@ class Broker:
         # only with the next one.
         nudging = self.bus.producer(client_id="nudging")
         await nudging.start()
-        for topic in (TOPICS.telemetry(0), TOPICS.events):
+        for topic in (TOPICS.telemetry(0), TOPICS.events(0)):
             for shard in range(TOPICS.shards):
                 await _persistently(nudging, topic, shard)
         await nudging.stop()
@@ -252,3 +252,20 @@ async def test_an_overflow_is_followed_by_a_report_of_everything(
         await asyncio.wait_for(outbox.drained(), timeout=30)
     assert [type(event) for event in await events(away)] == [ShardHeartbeat]
     assert reports == [1]
+
+
+async def test_an_event_that_no_broker_takes_does_not_hold_up_the_others(
+    away: Broker, lease: Lease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await away.restart()
+    monkeypatch.setattr(ShardHeartbeat, "encode", lambda _: b"0" * (MAX_RECORD_BYTES + 1))
+    outbox = EventOutbox(
+        away.producer, lease, topics=TOPICS, now_us=lambda: 0, source="generator-1", capacity=10
+    )
+    name = "reactorsync_generator_events_refused_total"
+    before = REGISTRY.get_sample_value(name) or 0.0
+    outbox.post([heartbeat(0, 1), trip(1, 1)], time_us=1)
+    async with running(asyncio.create_task(outbox.run())):
+        await asyncio.wait_for(outbox.drained(), timeout=30)
+    assert [type(event) for event in await events(away)] == [ReactorTripped]
+    assert (REGISTRY.get_sample_value(name) or 0.0) - before == 1

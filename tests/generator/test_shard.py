@@ -16,7 +16,7 @@ from reactorsync.wire.checkpoint import decode_checkpoint
 from reactorsync.wire.desired import DesiredReactor
 from reactorsync_generator.desired_view import Change
 from reactorsync_generator.inheritance import Inheritance, states_of
-from reactorsync_generator.shard import Applied, Sample, Shard
+from reactorsync_generator.shard import MOST_GROUPS, Applied, Sample, Shard
 from tests.generator.reactors import SECOND, START, desired, fault
 
 POWER = SIGNAL_INDEX["neutron_power_percent"]
@@ -270,3 +270,13 @@ def test_a_fault_that_cannot_act_on_the_plant_is_left_out(caplog: pytest.LogCapt
     (applied,) = apply(shard, desired("a", design=Design.CANDU6, faults=[dilution, leak]), second=0)
     assert list(applied.faults) == [leak]
     assert "s/1/boron" in caplog.text
+
+
+def test_the_groups_that_are_remembered_stay_few() -> None:
+    shard = Shard(0, catch_up_us=60 * SECOND)
+    intervals = [100 * tenths for tenths in (2, 3, 5, 7, 11, 13, 17, 19, 23)]
+    states = [desired(f"r{each}", interval=each) for each in intervals]
+    shard.apply([Change(state.key, state) for state in states], at_us=at(0))
+    for tenth in range(1, 600):
+        shard.sample(at(tenth / 10))
+    assert len(shard._groups) <= MOST_GROUPS

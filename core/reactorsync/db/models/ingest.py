@@ -29,6 +29,9 @@ class ConsumerOffsetRow(Base):
     owner_epoch: Mapped[int] = mapped_column(
         BigInteger, server_default="0", comment="Raised by each new owner: fences the one before"
     )
+    used_at: Mapped[datetime] = mapped_column(
+        server_default=func.now(), comment="When it was last taken over or moved"
+    )
 
 
 class DeadLetterRow(Base):
