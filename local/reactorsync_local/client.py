@@ -19,7 +19,8 @@ from reactorsync_local.kinds import REACTORS, SCENARIOS, KindInfo, kind_of
 from reactorsync_local.server import Server
 
 _PAGE: Final = 1000
-_TIMEOUT: Final = httpx.Timeout(30.0, connect=3.0)
+_ANSWER_SECONDS: Final = 30.0
+_CONNECT_SECONDS: Final = 3.0
 _API: Final = "/api/v1"
 
 M = TypeVar("M", bound=BaseModel)
@@ -55,14 +56,17 @@ class LatestReading(BaseModel):
 
 
 class ApiClient:
-    """One connection to a server; use it as an asynchronous context."""
+    """One connection to a server; use it as an asynchronous context.
 
-    def __init__(self, server: Server) -> None:
+    A server that is silent for ``answer_seconds`` counts as unreachable.
+    """
+
+    def __init__(self, server: Server, *, answer_seconds: float = _ANSWER_SECONDS) -> None:
         self.server = server
         self._http = httpx.AsyncClient(
             base_url=server.url,
             headers=server.headers,
-            timeout=_TIMEOUT,
+            timeout=httpx.Timeout(answer_seconds, connect=min(answer_seconds, _CONNECT_SECONDS)),
             trust_env=not server.is_loopback,
             # Plain HTTP needs no certificates, and reading them takes a fifth of a second.
             verify=server.url.startswith("https:"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, requires
 from importlib.metadata import version as installed_version
@@ -21,6 +23,7 @@ from reactorsync_local.client import ApiClient
 from reactorsync_local.errors import CommandError
 from reactorsync_local.machine.parts import Part, probe_port_name
 from reactorsync_local.machine.probes import Probes
+from reactorsync_local.rendering.times import age
 from reactorsync_local.server import API_URL, find_server
 from reactorsync_local.state_dir import running_instance
 from reactorsync_local.supervisor import (
@@ -38,6 +41,9 @@ _DISK_LOW: Final = 2 * _GIB
 _DISK_FULL: Final = _GIB // 4
 _MEMORY_LOW: Final = 1 * _GIB
 _EXTRA: Final = "local"
+_ANSWER_SECONDS: Final = 2.0
+_RECENT: Final = timedelta(minutes=10)
+"""A restart longer ago is told, but is no reason to doubt a part that has run well since."""
 
 
 class Verdict(StrEnum):
@@ -75,9 +81,10 @@ async def examine(state_dir: Path, *, api_port: int, server: str | None) -> list
     else:
         fact = f"{state_dir}, held by pid {state.pid}"
         findings.append(Finding(Verdict.FINE, "state", fact))
-        findings += [await part(process, state) for process in state.processes]
-    findings.append(await release(server or (state.urls.get(API_URL) if state else None)))
-    return findings
+    url = server or (state.urls.get(API_URL) if state else None)
+    now = datetime.now(UTC)
+    asked = [part(process, state, now=now) for process in state.processes] if state else []
+    return [*findings, *await asyncio.gather(*asked, release(url))]
 
 
 def python() -> Finding:
@@ -199,11 +206,11 @@ def port(api_port: int) -> Finding:
     )
 
 
-async def part(process: ProcessStatus, state: InstanceState) -> Finding:
+async def part(process: ProcessStatus, state: InstanceState, *, now: datetime) -> Finding:
     """Ask a part of the running installation how it is."""
     name = process.name
     see = f"see `reactorsync logs {name}`"
-    restarts = f", restarted {process.restarts} times" if process.restarts else ""
+    restarts = _restarts(process, now)
     if process.state is not ProcessState.READY:
         why = f" ({process.last_exit})" if process.last_exit else ""
         return Finding(Verdict.FAULT, name, f"{process.state.value}{why}{restarts}", see)
@@ -211,8 +218,12 @@ async def part(process: ProcessStatus, state: InstanceState) -> Finding:
     if name == Part.API and API_URL in state.urls:
         number = int(state.urls[API_URL].rpartition(":")[2])
     fact = f"runs as pid {process.pid}{restarts}"
+    doubtful = bool(process.restarts) and now - process.since < _RECENT
+    sound = Finding(
+        Verdict.DOUBT if doubtful else Verdict.FINE, name, fact, see if doubtful else ""
+    )
     if number is None:
-        return Finding(Verdict.DOUBT if restarts else Verdict.FINE, name, fact)
+        return sound
     probes = Probes()
     try:
         readiness = await probes.readiness(number)
@@ -221,13 +232,22 @@ async def part(process: ProcessStatus, state: InstanceState) -> Finding:
     if not readiness.ready:
         advice = f"it tries again by itself; {see}"
         return Finding(Verdict.FAULT, name, f"not ready: {readiness.summary}", advice)
-    return Finding(Verdict.DOUBT if restarts else Verdict.FINE, name, fact, see if restarts else "")
+    return sound
+
+
+def _restarts(process: ProcessStatus, now: datetime) -> str:
+    """Say how often a process was restarted, and how long ago the last time was."""
+    if not process.restarts:
+        return ""
+    times = "once" if process.restarts == 1 else f"{process.restarts} times"
+    last = "" if process.restarts == 1 else "last "
+    return f", restarted {times}, {last}{age(process.since, now)} ago"
 
 
 async def release(server: str | None) -> Finding:
     """Compare the release of this command with the server's."""
     try:
-        async with ApiClient(find_server(server)) as client:
+        async with ApiClient(find_server(server), answer_seconds=_ANSWER_SECONDS) as client:
             found = await client.version()
     except CommandError as error:
         return Finding(Verdict.FAULT, "release", str(error), error.hint or "")

@@ -62,6 +62,17 @@ def parse_kind(text: str) -> KindInfo:
     return kind
 
 
+def check_name(name: str) -> str:
+    """Return ``name`` if it may be one. Raises :class:`BadInput` for ``namespace/name``."""
+    namespace, slash, rest = name.rpartition("/")
+    if slash:
+        hint = (
+            f"a namespace is given by -n: `{rest} -n {namespace}`" if namespace and rest else None
+        )
+        raise BadInput(f"{name!r} is no name of an object", hint=hint)
+    return name
+
+
 def kind_of(resource: Resource) -> KindInfo:
     """Return the kind of an object."""
     return REACTORS if isinstance(resource, Reactor) else SCENARIOS

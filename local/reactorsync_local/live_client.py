@@ -19,6 +19,10 @@ from reactorsync_local.errors import Refused, ServerUnreachable
 from reactorsync_local.server import Server
 
 _OPEN_SECONDS = 3.0
+_PING_SECONDS = 5.0
+"""A server that hangs keeps its sockets open: only a ping without an answer tells."""
+
+_CLOSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,9 @@ class LiveClient:
                 self._server.websocket_url,
                 additional_headers=self._server.headers,
                 open_timeout=_OPEN_SECONDS,
+                ping_interval=_PING_SECONDS,
+                ping_timeout=_PING_SECONDS,
+                close_timeout=_CLOSE_SECONDS,
                 max_size=None,
                 proxy=None if self._server.is_loopback else True,
             ) as connection:
@@ -83,6 +90,8 @@ class LiveClient:
                         self.skipped = int(message["skipped"])
                         yield _readings(message)
         except InvalidStatus as error:
+            if error.response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise ServerUnreachable(self._server.url, _reason(error)) from error
             raise self._refusal(error) from error
         except (OSError, TimeoutError, ConnectionClosed, InvalidHandshake) as error:
             raise ServerUnreachable(self._server.url, _reason(error)) from error

@@ -15,6 +15,10 @@ _TIME: Final = re.compile(
 )
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
+_UP: Final = "up"
+_WRITTEN_BY_UP: Final = "up|supervisor"
+"""What `up` logs, and what it prints while it runs in the background."""
+
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
@@ -31,8 +35,9 @@ def log_files(folder: Path) -> dict[str, Path]:
 
 
 def files_of(part: str, files: dict[str, Path]) -> dict[str, Path]:
-    """Return the logs of a part: ``generator`` stands for every generator."""
-    members = re.compile(rf"{re.escape(part)}(-\d+)?")
+    """Return a part's logs: ``generator`` stands for every one, ``up`` for what it logs too."""
+    names = _WRITTEN_BY_UP if part == _UP else re.escape(part)
+    members = re.compile(rf"({names})(-\d+)?")
     return {name: path for name, path in files.items() if members.fullmatch(name)}
 
 

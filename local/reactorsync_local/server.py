@@ -15,7 +15,10 @@ from reactorsync_local.supervisor import InstanceState
 
 SERVER_VARIABLE: Final = "REACTORSYNC_SERVER"
 TOKEN_VARIABLE: Final = "REACTORSYNC_API_TOKEN"  # noqa: S105 - a name, no secret
+HOST_VARIABLE: Final = "REACTORSYNC_API_HOST"
 DEFAULT_URL: Final = "http://127.0.0.1:8000"
+
+_LEAST_TOKEN_LENGTH: Final = 16
 
 API_URL: Final = "api"
 """Name of the API's address in the state file."""
@@ -42,11 +45,7 @@ class Server:
     @property
     def is_loopback(self) -> bool:
         """Whether the server is on this machine, where no proxy has a place."""
-        host = urlsplit(self.url).hostname or ""
-        try:
-            return ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            return host == "localhost"
+        return _is_loopback(urlsplit(self.url).hostname or "")
 
 
 def find_server(chosen: str | None) -> Server:
@@ -77,6 +76,36 @@ def find_token() -> str | None:
         raise BadInput(
             f"cannot read {path}: {error.strerror}", hint=f"set {TOKEN_VARIABLE}_FILE to a file"
         ) from error
+
+
+def check_exposure() -> None:
+    """Check that an API to be started on this machine may listen where the environment says.
+
+    The API refuses the same, but only after everything before it has been started.
+
+    Raises:
+        BadInput: others could reach it, and there is no token or one too short to be a secret.
+    """
+    host = os.environ.get(HOST_VARIABLE, "")
+    token = find_token()
+    if token is None and host and not _is_loopback(host):
+        raise BadInput(
+            f"{HOST_VARIABLE} is {host}, which others can reach, and there is no token",
+            hint=f"set {TOKEN_VARIABLE} (or {TOKEN_VARIABLE}_FILE), or listen on 127.0.0.1",
+        )
+    if token is not None and len(token) < _LEAST_TOKEN_LENGTH:
+        raise BadInput(
+            f"{TOKEN_VARIABLE} has {len(token)} characters, at least {_LEAST_TOKEN_LENGTH} are "
+            "needed",
+            hint="`openssl rand -hex 24` makes one",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _known_url() -> str | None:

@@ -10,7 +10,7 @@ from reactorsync_local.arguments import FilesOption, NamespaceOption, ServerOpti
 from reactorsync_local.client import ApiClient
 from reactorsync_local.console import tell_error, write_line
 from reactorsync_local.errors import Refused
-from reactorsync_local.kinds import KindInfo, full_name, kind_of, parse_kind
+from reactorsync_local.kinds import KindInfo, check_name, full_name, kind_of, parse_kind
 from reactorsync_local.manifests import read_manifests
 from reactorsync_local.server import find_server
 
@@ -33,7 +33,7 @@ def delete(
         if not names:
             raise typer.BadParameter("which? Write KIND NAME...")
         info = parse_kind(kind)
-        wanted = [(info, namespace, name) for name in names]
+        wanted = [(info, namespace, check_name(name)) for name in names]
     else:
         wanted = [
             (kind_of(item.resource), item.resource.metadata.namespace, item.resource.metadata.name)

@@ -11,7 +11,7 @@ from reactorsync.resources import Reactor
 from reactorsync_local.arguments import NamespaceOption, ServerOption, run
 from reactorsync_local.client import ApiClient
 from reactorsync_local.console import write_line
-from reactorsync_local.kinds import KindInfo, parse_kind
+from reactorsync_local.kinds import KindInfo, check_name, parse_kind
 from reactorsync_local.rendering.reactor_description import describe_reactor
 from reactorsync_local.rendering.scenario_description import describe_scenario
 from reactorsync_local.server import find_server
@@ -30,7 +30,7 @@ def describe(
 async def _describe(kind: KindInfo, namespace: str, names: list[str], server: str | None) -> None:
     async with ApiClient(find_server(server)) as client:
         for index, name in enumerate(names):
-            found = await client.get(kind, namespace, name)
+            found = await client.get(kind, namespace, check_name(name))
             now = datetime.now(UTC)
             if isinstance(found, Reactor):
                 lines = describe_reactor(found, await client.latest(namespace, name), now)

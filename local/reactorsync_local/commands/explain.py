@@ -82,7 +82,10 @@ def _catalogue_entry(catalogue: str, names: Sequence[str]) -> Lines:
         if found is None:
             close = get_close_matches(name, entries.names, n=1, cutoff=0.4)
             hint = f"did you mean {close[0]}?" if close else None
-            raise BadInput(f"no {entries.noun} {name!r}", hint=hint or f"see `explain {catalogue}`")
+            raise BadInput(
+                f"no {entries.noun} {name!r}",
+                hint=hint or f"`reactorsync explain {entries.noun}s` lists them",
+            )
         lines += [Text()] if lines else []
         lines += entries.one(found)
     return lines

@@ -15,7 +15,7 @@ from reactorsync.resources import Resource
 from reactorsync_local.arguments import ServerOption, run
 from reactorsync_local.client import ApiClient, Selection
 from reactorsync_local.console import tell, write_line, write_raw
-from reactorsync_local.kinds import KindInfo, full_name, parse_kind
+from reactorsync_local.kinds import KindInfo, check_name, full_name, parse_kind
 from reactorsync_local.rendering.columns import resource_table
 from reactorsync_local.rendering.documents import to_json, to_yaml
 from reactorsync_local.server import find_server
@@ -107,7 +107,7 @@ async def _fetch(client: ApiClient, request: _Request) -> Sequence[Resource]:
         return (await client.list(request.kind, request.selection)).items
     namespace = request.selection.namespace or "default"
     return await asyncio.gather(
-        *(client.get(request.kind, namespace, name) for name in request.names)
+        *(client.get(request.kind, namespace, check_name(name)) for name in request.names)
     )
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
 import typer
 
-from reactorsync.resources import AnomalyScenario
-from reactorsync.resources.scenario import RunPhase, ScenarioMode
+from reactorsync.resources import AnomalyScenario, condition_of
+from reactorsync.resources.meta import ConditionStatus
+from reactorsync.resources.scenario import RunPhase, ScenarioMode, ScenarioState
 from reactorsync_local.arguments import NamespaceOption, ServerOption, run
 from reactorsync_local.client import ApiClient, Selection
 from reactorsync_local.console import tell, write_line
+from reactorsync_local.errors import CommandError
 from reactorsync_local.kinds import SCENARIOS, full_name
 from reactorsync_local.rendering.columns import resource_table
 from reactorsync_local.rendering.times import clock
@@ -23,13 +26,15 @@ scenario_app = typer.Typer(help="Run, abort and list scenarios.", no_args_is_hel
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the scenario.")]
 
 _POLL_SECONDS: Final = 1.0
+_OUTCOME_SECONDS: Final = 60.0
+"""How long after its end a run may take to be judged: the last targets still report."""
 
 
 @scenario_app.command("run")
 def run_scenario(
     name: NameArgument,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Follow the run to its end; exit 1 if it is aborted.")
+        bool, typer.Option("--wait", help="Follow the run to its end; exit 1 unless it succeeded.")
     ] = False,
     namespace: NamespaceOption = "default",
     server: ServerOption = None,
@@ -74,6 +79,7 @@ async def _follow(client: ApiClient, started: AnomalyScenario) -> None:
     """Print where the run stands whenever that changes, until it has ended."""
     meta = started.metadata
     last = ""
+    judged_by: float | None = None
     while True:
         found = await client.get(SCENARIOS, meta.namespace, meta.name)
         assert isinstance(found, AnomalyScenario)  # noqa: S101 - the kind asked for
@@ -85,15 +91,53 @@ async def _follow(client: ApiClient, started: AnomalyScenario) -> None:
                 tell(f"{clock(elapsed)}  {line}")
                 last = line
             if current.phase in (RunPhase.COMPLETED, RunPhase.ABORTED):
-                write_line(f"{full_name(found)} run {current.number} {current.phase.value.lower()}")
-                if current.phase is RunPhase.ABORTED:
-                    raise typer.Exit(1)
-                return
+                now = time.monotonic()
+                judged_by = judged_by or now + _OUTCOME_SECONDS
+                if is_judged(found) or now > judged_by:
+                    run_name = f"{full_name(found)} run {current.number}"
+                    write_line(f"{run_name} {current.phase.value.lower()}")
+                    if failure := failure_of(found):
+                        raise CommandError(
+                            f"run {current.number} did not succeed: {failure}",
+                            hint=f"see `reactorsync describe anom {meta.name} -n {meta.namespace}`",
+                        )
+                    return
         await asyncio.sleep(_POLL_SECONDS)
+
+
+def is_judged(scenario: AnomalyScenario) -> bool:
+    """Return whether it is known what became of a run that is over."""
+    run = scenario.status.run
+    if scenario.spec.mode is ScenarioMode.DRY_RUN or run is None or run.phase is RunPhase.ABORTED:
+        return True
+    outcome = condition_of(scenario.status.conditions, "Succeeded")
+    return outcome is not None and (
+        outcome.status is not ConditionStatus.UNKNOWN or outcome.reason == "NotReported"
+    )
+
+
+def failure_of(scenario: AnomalyScenario) -> str:
+    """Return why a run that is over did not succeed, empty if it did or was a dry one."""
+    run = scenario.status.run
+    if run is not None and run.phase is RunPhase.ABORTED:
+        return "it was aborted"
+    outcome = condition_of(scenario.status.conditions, "Succeeded")
+    if scenario.spec.mode is ScenarioMode.DRY_RUN:
+        return ""
+    if outcome is None:
+        return "nobody has said what became of it"
+    if outcome.status is ConditionStatus.TRUE:
+        return ""
+    return ": ".join(filter(None, (outcome.reason, outcome.message)))
 
 
 async def _abort(namespace: str, name: str, server: str | None) -> None:
     async with ApiClient(find_server(server)) as client:
+        before = await client.get(SCENARIOS, namespace, name)
+        assert isinstance(before, AnomalyScenario)  # noqa: S101 - the kind asked for
+        if before.spec.state is ScenarioState.ABORTED:
+            write_line(f"{full_name(before)} was aborted before: nothing changed")
+            return
         aborted = await client.abort(namespace, name)
         write_line(f"{full_name(aborted)} aborted")
 

@@ -26,7 +26,7 @@ from reactorsync_local.machine.detached import start_detached
 from reactorsync_local.machine.installation import Installation, Options
 from reactorsync_local.machine.progress import LiveProgress, PlainProgress, note_event, shown
 from reactorsync_local.machine.samples import find_sample_fleet
-from reactorsync_local.server import API_URL
+from reactorsync_local.server import API_URL, check_exposure
 from reactorsync_local.state_dir import find_state_dir, running_instance
 from reactorsync_local.supervisor import AlreadyRunning, ProcessEvent, Stopping, Supervisor
 
@@ -64,6 +64,7 @@ def up(
 ) -> None:
     """Run everything on this machine: Postgres, broker, operator, generators, historian, API."""
     options = Options(state_dir=find_state_dir(state_dir), api_port=api_port, empty=empty)
+    check_exposure()
     if detach:
         _detach(options)
         return

@@ -36,6 +36,12 @@ _POLL_SECONDS: Final = 1.0
 _SHARE_OF_TIME: Final = 0.05
 """Listing a large fleet must not keep a core busy: at most this share of the time goes into it."""
 
+_LONGEST_PAUSE: Final = 15.0
+"""However long the last listing took: a server that hung for a minute is back at once."""
+
+_ANSWER_SECONDS: Final = 10.0
+_REFUSED_PAUSE: Final = 5.0
+
 _FOLLOWED: Final = 200
 """How many reactors are followed live: all of a small fleet, the worst of a large one."""
 
@@ -84,20 +90,25 @@ class FleetMonitor:
         )
 
     async def _follow_resources(self) -> None:
-        async with ApiClient(self._server) as client:
+        while True:
+            try:
+                await self._follow_resources_while_answered()
+            except CommandError as error:
+                self._problem = str(error)
+            await asyncio.sleep(_POLL_SECONDS)
+
+    async def _follow_resources_while_answered(self) -> None:
+        """Poll with one client until a call fails: the next client begins without its past."""
+        async with ApiClient(self._server, answer_seconds=_ANSWER_SECONDS) as client:
             while True:
                 began = time.monotonic()
-                try:
-                    reactors = await client.reactors(Selection())
-                    self._scenarios = await client.scenarios(Selection())
-                except CommandError as error:
-                    self._problem = str(error)
-                else:
-                    self._problem = ""
-                    self._reactors = {_key(reactor): reactor for reactor in reactors}
-                    await self._live.subscribe(self._followed())
-                cost = time.monotonic() - began
-                await asyncio.sleep(max(_POLL_SECONDS, cost / _SHARE_OF_TIME))
+                reactors = await client.reactors(Selection())
+                self._scenarios = await client.scenarios(Selection())
+                self._problem = ""
+                self._reactors = {_key(reactor): reactor for reactor in reactors}
+                pause = pause_after(time.monotonic() - began)
+                await self._live.subscribe(self._followed())
+                await asyncio.sleep(pause)
 
     def _followed(self) -> list[str]:
         if len(self._reactors) <= _FOLLOWED:
@@ -106,14 +117,20 @@ class FleetMonitor:
         return sorted(reactor.key for reactor in worst)
 
     async def _follow_readings(self) -> None:
-        try:
-            async for readings in self._live.forever():
-                for reading in readings:
-                    self._readings[reading.reactor] = reading
-                    trend = self._trends.setdefault(reading.reactor, deque(maxlen=TREND_LENGTH))
-                    trend.append(reading.values.get(TREND_SIGNAL))
-        except Refused as refused:
-            self._live_problem = str(refused)
+        while True:
+            try:
+                async for readings in self._live.forever():
+                    self._live_problem = ""
+                    self._note(readings)
+            except Refused as refused:
+                self._live_problem = str(refused)
+            await asyncio.sleep(_REFUSED_PAUSE)
+
+    def _note(self, readings: Sequence[LiveReading]) -> None:
+        for reading in readings:
+            self._readings[reading.reactor] = reading
+            trend = self._trends.setdefault(reading.reactor, deque(maxlen=TREND_LENGTH))
+            trend.append(reading.values.get(TREND_SIGNAL))
 
     def _reactor_view(self, key: str, reactor: Reactor, now: datetime) -> ReactorView:
         reading = self._readings.get(key)
@@ -132,6 +149,11 @@ class FleetMonitor:
             trend=tuple(self._trends.get(key, ())),
             read_at=reading.time if reading is not None else None,
         )
+
+
+def pause_after(cost_seconds: float) -> float:
+    """Return how long to wait, in seconds, after a listing that took ``cost_seconds``."""
+    return min(max(_POLL_SECONDS, cost_seconds / _SHARE_OF_TIME), _LONGEST_PAUSE)
 
 
 def scenario_views(scenarios: Sequence[AnomalyScenario], now: datetime) -> list[ScenarioView]:

@@ -58,7 +58,8 @@ def render_screen(view: FleetView, *, width: int, height: int, footer: str) -> G
     """Return the screen for a terminal of that size; ``footer`` is the line at its end."""
     some = min(_SCENARIOS_SHOWN, max(1, (height - _OTHER_LINES) // 4))
     scenarios = _scenarios(view.scenarios[:some], len(view.scenarios))
-    room = height - _OTHER_LINES - len(scenarios)
+    installed = _parts(view.parts, width)
+    room = height - _OTHER_LINES - len(scenarios) - (len(installed) - 1)
     reactors = view.worst_first
     shown = reactors[: max(3, room)]
     parts: list[Text] = [
@@ -66,7 +67,7 @@ def render_screen(view: FleetView, *, width: int, height: int, footer: str) -> G
         Text(),
         _fleet(view),
         _stream(view.stream),
-        _parts(view.parts),
+        *installed,
     ]
     if view.problem:
         parts.append(_labelled("trouble", Text(view.problem, style=ALARM)))
@@ -140,13 +141,27 @@ def _bounded(value: float | None, what: str, *, most: float, decimals: int = 0) 
     return Text(f"{value:,.{decimals}f} {what}", style=CAUTION if value > most else "")
 
 
-def _parts(parts: Sequence[PartView]) -> Text:
-    """Those that are not ready first, each with what is wrong; the ready ones in one breath."""
+def _parts(parts: Sequence[PartView], width: int) -> list[Text]:
+    """Those that are not ready first, each with what is wrong; the ready ones in one breath.
+
+    What does not fit goes on in the next line.
+    """
     troubled = [_troubled(part) for part in parts if part.state is not PartState.READY]
     ready = [part for part in parts if part.state is PartState.READY]
-    names = ", ".join(f"{part.name}{_restarts(part)}" for part in ready)
-    calm = Text.assemble(f"{len(ready)} of {len(parts)} ready", (f"  {names}", MUTED))
-    return _labelled("parts", Text("   ").join([*troubled, calm] if parts else [Text("unknown")]))
+    calm = Text(f"{len(ready)} of {len(parts)} ready" if parts else "unknown")
+    names = [
+        Text(f"{part.name}{_restarts(part)}" + ("," if part is not ready[-1] else ""), style=MUTED)
+        for part in ready
+    ]
+    lines: list[Text] = []
+    for gap, pieces in (("   ", [*troubled, calm]), ("  ", names[:1]), (" ", names[1:])):
+        for piece in pieces:
+            room = width - _LABEL_WIDTH - (lines[-1].cell_len if lines else width)
+            if len(gap) + piece.cell_len <= room:
+                lines[-1].append(gap).append_text(piece)
+            else:
+                lines.append(piece.copy())
+    return [_labelled("" if index else "parts", line) for index, line in enumerate(lines)]
 
 
 def _troubled(part: PartView) -> Text:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from reactorsync.resources import AnomalyScenario, Reactor, Resource, condition_of
 from reactorsync.resources.meta import ConditionStatus
-from reactorsync.resources.reactor import HealthState
+from reactorsync.resources.reactor import HealthState, ReactorState
 from reactorsync.resources.scenario import RunPhase, ScenarioState
 from reactorsync_local.kinds import REACTORS, KindInfo
 from reactorsync_local.rendering.palette import ALARM, CAUTION, MUTED, health_text
@@ -35,6 +35,11 @@ def health_of(reactor: Reactor) -> HealthState:
     return health.state if health is not None else HealthState.UNKNOWN
 
 
+def is_suspended(reactor: Reactor) -> bool:
+    """Return whether the plant is not simulated now, as the user asked."""
+    return reactor.spec.state is ReactorState.SUSPENDED
+
+
 def permille(value: int | None) -> str:
     """Return thousandths as a percentage: ``99.8%``."""
     return "" if value is None else f"{value / 10:.1f}%"
@@ -49,7 +54,14 @@ def condition_text(resource: Reactor | AnomalyScenario, type_: str) -> Text:
     return Text(condition.status.value, style="" if holds else CAUTION)
 
 
+def power_text(reactor: Reactor) -> str:
+    """Return the plant's power; one that is not simulated has none, whatever it last was."""
+    return "" if is_suspended(reactor) else permille(reactor.status.power_permille)
+
+
 def _health_cell(reactor: Reactor) -> Text:
+    if is_suspended(reactor):
+        return Text(reactor.spec.state.value, style=MUTED)
     text = health_text(health_of(reactor))
     return text[2:] if text.plain else text
 
@@ -69,7 +81,7 @@ def reactor_columns(now: datetime, *, namespaces: bool) -> list[Column[Reactor]]
         Column("DESIGN", lambda rx: rx.spec.design.value),
         Column("SITE", _site, wide=True),
         Column("SETPOINT", lambda rx: permille(rx.spec.power_setpoint_permille), wide=True),
-        Column("POWER", lambda rx: permille(rx.status.power_permille)),
+        Column("POWER", power_text),
         Column("HEALTH", _health_cell),
         Column("READY", lambda rx: condition_text(rx, "Ready")),
         Column("FAULTS", lambda rx: str(len(rx.status.active_faults))),

@@ -13,7 +13,9 @@ from reactorsync.signals import LIMITS, signals_of
 from reactorsync_local.client import LatestReading
 from reactorsync_local.rendering.columns import (
     health_of,
+    is_suspended,
     permille,
+    power_text,
 )
 from reactorsync_local.rendering.graphs import band
 from reactorsync_local.rendering.palette import (
@@ -51,7 +53,7 @@ def describe_reactor(reactor: Reactor, latest: LatestReading | None, now: dateti
         field_line("State", spec.state.value),
         field_line(
             "Power",
-            f"{permille(status.power_permille) or 'unknown'}, setpoint "
+            f"{power_text(reactor) or 'unknown'}, setpoint "
             f"{permille(spec.power_setpoint_permille)}",
         ),
         field_line(
@@ -88,6 +90,8 @@ def _site(site: Site | None) -> str:
 
 
 def _health(reactor: Reactor) -> Text:
+    if is_suspended(reactor):
+        return Text(f"not simulated: {reactor.spec.state.value}", style=MUTED)
     text = health_text(health_of(reactor))
     health = reactor.status.health
     if health is not None and health.score is not None:

@@ -1,15 +1,17 @@
 """`doctor` on a machine where nothing runs."""
 
+import os
 import shutil
+import signal
 import socket
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from reactorsync_local import diagnosis
 from reactorsync_local.diagnosis import Verdict
-from reactorsync_local.supervisor import InstanceState
+from reactorsync_local.supervisor import InstanceState, ProcessState, ProcessStatus
 from tests.local.commands.conftest import Command
 
 
@@ -59,3 +61,33 @@ def test_a_server_out_of_reach_is_a_fault(offline: Command) -> None:
     found = offline("doctor", "--server", "http://127.0.0.1:1")
     assert found.exit_code == 1
     assert "no ReactorSync server answers" in found.stdout
+
+
+@pytest.mark.parametrize(
+    ("restarts", "minutes_ago", "verdict", "fact"),
+    [
+        (0, 60, Verdict.FINE, ""),
+        (1, 2, Verdict.DOUBT, ", restarted once, 2m ago"),
+        (3, 60, Verdict.FINE, ", restarted 3 times, last 1h ago"),
+    ],
+)
+async def test_only_a_fresh_restart_is_a_doubt_with_where_to_look(
+    restarts: int, minutes_ago: int, verdict: Verdict, fact: str
+) -> None:
+    now = datetime.now(UTC)
+    postgres = ProcessStatus(
+        name="postgres",
+        state=ProcessState.READY,
+        pid=os.getpid(),
+        created_at=0.0,
+        restarts=restarts,
+        since=now - timedelta(minutes=minutes_ago),
+        last_exit=None,
+        stop_signal=int(signal.SIGTERM),
+        log="",
+    )
+    state = InstanceState(pid=os.getpid(), started_at=now, processes=(postgres,))
+    finding = await diagnosis.part(postgres, state, now=now)
+    assert finding.verdict is verdict
+    assert finding.fact == f"runs as pid {os.getpid()}{fact}"
+    assert bool(finding.action) == (verdict is Verdict.DOUBT)

@@ -73,6 +73,7 @@ def test_designs_are_found_whatever_their_case(offline: Command) -> None:
     [
         (("fault", "PumpTripp"), "did you mean PumpTrip?"),
         (("signal", "primary_presure_mpa"), "did you mean primary_pressure_mpa?"),
+        (("signal", "zz"), "`reactorsync explain signals` lists them"),
         (("reactor.spec.telemetri",), "did you mean reactor.spec.telemetry?"),
     ],
 )

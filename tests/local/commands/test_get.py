@@ -139,3 +139,21 @@ def test_a_server_out_of_reach_is_exit_code_3_with_what_to_do(
     assert unreachable.exit_code == 3
     assert "no ReactorSync server answers at http://127.0.0.1:1" in unreachable.stderr
     assert "reactorsync up" in unreachable.stderr
+
+
+@pytest.mark.parametrize("command", ["get", "describe", "delete"])
+def test_a_name_with_a_namespace_before_it_is_told_how_to_write_that(
+    offline: Command, command: str
+) -> None:
+    refused = offline(command, "rx", "other/b12")
+    assert refused.exit_code == 1
+    assert "'other/b12' is no name" in refused.stderr
+    assert "b12 -n other" in refused.stderr
+
+
+def test_a_suspended_reactor_shows_neither_power_nor_health(
+    reactorsync: Command, reactor_yaml: Manifest, namespace: str
+) -> None:
+    reactorsync("apply", "-f", "-", stdin=reactor_yaml("unit-1", spec="  state: Suspended\n"))
+    [_, row] = reactorsync("get", "rx", "-n", namespace).lines
+    assert row.split()[:4] == ["unit-1", "Candu6", "-", "Suspended"]

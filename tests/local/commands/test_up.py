@@ -70,3 +70,32 @@ def test_logs_of_a_part_are_found_by_its_name(offline: Command, tmp_path: Path) 
     unknown = offline("logs", "mcp")
     assert unknown.exit_code == 1
     assert "generator-0, generator-1, operator" in unknown.stderr
+
+
+@pytest.mark.parametrize(
+    ("host", "token", "said"),
+    [
+        ("0.0.0.0", "", "REACTORSYNC_API_HOST is 0.0.0.0"),
+        ("127.0.0.1", "short", "has 5 characters"),
+    ],
+)
+@pytest.mark.parametrize("option", ["--plain", "--detach"])
+def test_an_api_that_would_refuse_to_start_is_refused_before_anything_is_started(
+    offline: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, host: str,
+    token: str, said: str,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("REACTORSYNC_API_HOST", host)
+    monkeypatch.setenv("REACTORSYNC_API_TOKEN", token)
+    refused = offline("up", option)
+    assert refused.exit_code == 1
+    assert said in refused.stderr
+    assert not (tmp_path / ".reactorsync").exists()
+
+
+def test_what_up_logs_goes_by_its_name(offline: Command, tmp_path: Path) -> None:
+    folder = tmp_path / ".reactorsync" / "logs"
+    folder.mkdir(parents=True)
+    (folder / "supervisor.log").write_text("2026-01-31 12:00:00,000 INFO supervised\n")
+    (folder / "operator.log").write_text("2026-01-31 12:00:00,000 INFO reconciled\n")
+    for name in ("up", "supervisor"):
+        assert offline("logs", name).lines == ["2026-01-31 12:00:00,000 INFO supervised"]

@@ -100,3 +100,16 @@ def test_a_narrow_terminal_keeps_name_health_and_power() -> None:
     assert "HEALTH" in titles
     assert "POWER %" in titles
     assert "OUTPUT" not in titles
+
+
+def test_parts_that_do_not_fit_go_on_in_the_next_line() -> None:
+    parts = [
+        PartView(name=name, state=PartState.READY, restarts=1)
+        for name in ("postgres", "broker", "operator", "historian", "api", "generator-0")
+    ]
+    lines = screen_of(fleet_view(parts=parts), width=110).split("\n")
+    first = next(index for index, line in enumerate(lines) if line.startswith("parts"))
+    assert all(len(line) <= 110 for line in lines[first : first + 2])
+    assert "6 of 6 ready  postgres (restarted 1×), broker (restarted 1×)," in lines[first]
+    assert lines[first + 1].startswith(" " * 9)
+    assert lines[first + 1].endswith("generator-0 (restarted 1×)")
