@@ -274,6 +274,6 @@ LIMITS: Final[dict[Design, dict[str, Limits]]] = {
 def signals_of(design: Design) -> tuple[Signal, ...]:
     """Return the signals that ``design`` has, in registry order.
 
-    A signal a design lacks (boron in a CANDU, liquid zones in a PWR) travels as null.
+    A signal a design lacks (boron in a CANDU, liquid zones in a PWR) travels as NaN.
     """
     return tuple(signal for signal in SIGNALS if signal.name in LIMITS[design])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ from typing import Final
 from reactorsync.bus.port import BrokerUnavailable, Bus, TopicMismatch
 from reactorsync.resources import AnomalyScenario, Reactor
 from reactorsync.service import Backoff, Readiness
-from reactorsync.store import NotFound, ResourceStore, StoreUnavailable
+from reactorsync.store import ResourceStore, StoreUnavailable
 from reactorsync_operator.event_reader import EventReader
 from reactorsync_operator.fleet import Fleet, WorkKey
 from reactorsync_operator.metrics import INCARNATIONS
@@ -80,7 +79,9 @@ class Operator:
             since=self._reconciler.relevant_since,
             now_us=_now_us,
         )
-        self._topics_keeper = TopicsKeeper(bus, topics)
+        self._topics_keeper = TopicsKeeper(
+            bus, topics, historian_group=f"{settings.topic_prefix}-historian"
+        )
         self._reactors = Watcher(
             store,
             Reactor,
@@ -97,6 +98,7 @@ class Operator:
             sweep_seconds=settings.sweep_seconds,
         )
         self._broker_is_away = False
+        self._session_works = False
 
     @property
     def idle(self) -> bool:
@@ -140,8 +142,8 @@ class Operator:
             await asyncio.sleep(0.02)
 
     async def _fleet_listed(self) -> None:
-        await self._reactors.listed.wait()
-        await self._scenarios.listed.wait()
+        await self._reactors.whole()
+        await self._scenarios.whole()
 
     async def _say_when_all_is_offered(self) -> None:
         await self._reconciler.first_pass()
@@ -151,12 +153,11 @@ class Operator:
         """Report whether the store is there; a watch may wait for long before it says so."""
         while True:
             try:
-                with contextlib.suppress(NotFound):
-                    await self._store.get(Reactor, "default", "no-such-reactor")
+                await self._store.ping()
             except StoreUnavailable as error:
                 self._readiness.fails(STORE, str(error))
             else:
-                if self._reactors.listed.is_set() and self._scenarios.listed.is_set():
+                if self._reactors.is_whole and self._scenarios.is_whole:
                     self._readiness.works(STORE)
             await asyncio.sleep(LOOK_SECONDS)
 
@@ -165,45 +166,48 @@ class Operator:
         await self._fleet_listed()
         backoff = Backoff()
         while True:
-            began = time.monotonic()
+            self._session_works = False
             try:
                 await self._serve_broker()
             except* _NewIncarnation:
                 log.warning("the broker has forgotten everything: telling it all again")
                 INCARNATIONS.inc()
             except* (BrokerUnavailable, TopicMismatch) as group:
-                if time.monotonic() - began > LOOK_SECONDS:
+                problem = str(_first(group))
+                self._readiness.fails(BROKER, problem)
+                if self._session_works:
+                    # A connection that was lost may be had again at once.
                     backoff.reset()
                 else:
                     self._broker_is_away = True
-                    self._reconciler.set_delivery_problem(str(_first(group)))
-                self._readiness.fails(BROKER, str(_first(group)))
+                    self._reconciler.set_delivery_problem(problem)
                 await asyncio.sleep(backoff.next_pause())
 
     async def _serve_broker(self) -> None:
         cluster = await self._bus.cluster_id()
-        self._broker_is_away = False
         await self._topics_keeper.keep()
         async with asyncio.TaskGroup() as group:
             group.create_task(self.publisher.session())
             group.create_task(self._topics_keeper.session())
             group.create_task(self._look_after(cluster))
             await self.publisher.read_back.wait()
+            self._broker_is_away = False
+            self._reconciler.set_delivery_problem(None)
             self._reconciler.recall()
             group.create_task(self._events.session(cluster))
+            await self._events.caught_up.wait()
+            self._session_works = True
+            self._readiness.works(BROKER)
 
     async def _look_after(self, cluster: str) -> None:
-        """Report that the broker works, until it is away or another one."""
-        await self.publisher.read_back.wait()
-        self._reconciler.set_delivery_problem(None)
+        """Ask until the broker is away or another one."""
         while True:
-            self._readiness.works(BROKER)
             await asyncio.sleep(LOOK_SECONDS)
             if await self._bus.cluster_id() != cluster:
                 raise _NewIncarnation
 
     async def _keep_pool(self, pool: FilePool) -> None:
-        await self._reactors.listed.wait()
+        await self._reactors.whole()
         settings = self._settings
 
         def needed() -> int:

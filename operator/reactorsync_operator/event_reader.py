@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from reactorsync.bus.port import Bus, Consumer, Partition, Record
+from reactorsync.bus.reading import read_ends
 from reactorsync.wire.envelope import Envelope, to_micros
 from reactorsync.wire.errors import UndecodableRecord
 from reactorsync.wire.events import Event, decode_event
@@ -47,7 +48,7 @@ class EventReader:
         self._cluster: str | None = None
         self._positions: dict[Partition, int] = {}
         self.caught_up = asyncio.Event()
-        """Set once the events there were at start have been read."""
+        """Set while a session lasts that has read the events there were at its start."""
 
     async def session(self, cluster: str) -> None:
         """Follow one incarnation of the broker until cancelled.
@@ -69,6 +70,7 @@ class EventReader:
                 self._cluster = cluster
             await self._follow(consumer, partitions)
         finally:
+            self.caught_up.clear()
             await consumer.stop()
 
     def _partitions(self) -> frozenset[Partition]:
@@ -117,7 +119,7 @@ class EventReader:
     async def _look_back(self, consumer: Consumer, partitions: frozenset[Partition]) -> None:
         """Go to where the events begin that matter, in growing steps back from the end."""
         since_ms = to_micros(self._since()) // 1000
-        ends = await _ends(consumer, partitions)
+        ends = await read_ends(consumer, partitions)
         for partition in partitions:
             consumer.seek(partition, -1)
         look_back = FIRST_LOOK_BACK
@@ -144,17 +146,6 @@ async def _is_read(consumer: Consumer, partition: Partition) -> bool:
     """Return whether the consumer has read the partition up to its end."""
     end = consumer.high_watermark(partition)
     return end is not None and await consumer.position(partition) >= end
-
-
-async def _ends(consumer: Consumer, partitions: frozenset[Partition]) -> dict[Partition, int]:
-    """Return the end of each partition, by fetching from it."""
-    ends: dict[Partition, int] = {}
-    while len(ends) < len(partitions):
-        await consumer.poll(timeout_seconds=0.2, max_records=1)
-        for partition in partitions:
-            if (end := consumer.high_watermark(partition)) is not None:
-                ends[partition] = end
-    return ends
 
 
 async def _first_records(consumer: Consumer, partitions: set[Partition]) -> dict[Partition, Record]:

@@ -132,9 +132,15 @@ class Fleet:
         return sum(count * 1000 / interval for interval, count in self._intervals.items())
 
     def put_reactor(self, reactor: Reactor, *, own_write: bool = False) -> None:
-        """Take in a reactor. ``own_write``: its status was written by this operator's own plan."""
+        """Take in a reactor.
+
+        ``own_write``: its status was written by this operator's own plan. The answer to a write may
+        be older than what the watch has told meanwhile, so it is nothing to learn of births from.
+        """
         name = _name(reactor)
         before = self._reactors.get(name)
+        if own_write and not _is_same(before, reactor):
+            return
         if before is not None and before.metadata.uid != reactor.metadata.uid:
             self.remove_reactor(name)
             before = None
@@ -174,9 +180,11 @@ class Fleet:
         self._mark(WorkKey(Kind.REACTOR, name))
 
     def put_scenario(self, scenario: AnomalyScenario, *, own_write: bool = False) -> None:
-        """Take in a scenario. ``own_write``: its status was written by this operator's own plan."""
+        """Take in a scenario; ``own_write`` as for :meth:`put_reactor`."""
         name = _name(scenario)
         entry = self._scenarios.get(name)
+        if own_write and not _is_same(entry.resource if entry is not None else None, scenario):
+            return
         if entry is not None and entry.resource.metadata.uid != scenario.metadata.uid:
             self.remove_scenario(name)
             entry = None
@@ -358,6 +366,10 @@ class Fleet:
 
 def _name(resource: Reactor | AnomalyScenario) -> str:
     return reactor_key(resource.metadata.namespace, resource.metadata.name)
+
+
+def _is_same(known: Reactor | AnomalyScenario | None, other: Reactor | AnomalyScenario) -> bool:
+    return known is not None and known.metadata.uid == other.metadata.uid
 
 
 def _is_newer(resource: Reactor | AnomalyScenario, known: Reactor | AnomalyScenario) -> bool:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from sqlalchemy.ext.asyncio import create_async_engine
-
 from reactorsync.bus.kafka import KafkaBus
+from reactorsync.db.engine import create_engine
 from reactorsync.service import Readiness, load_settings, run_part
 from reactorsync.store.postgres import PostgresStore
 from reactorsync_operator.app import Operator
@@ -17,7 +16,7 @@ async def operate(
     settings: OperatorSettings, stopping: asyncio.Event, readiness: Readiness
 ) -> None:
     """Reconcile the resources in Postgres until ``stopping``."""
-    engine = create_async_engine(settings.database_url.get_secret_value(), pool_size=4)
+    engine = create_engine(settings.database_url, application_name="reactorsync-operator")
     bus = KafkaBus(settings.kafka_bootstrap, session_timeout_ms=settings.kafka_session_timeout_ms)
     store = PostgresStore(engine, resync_seconds=settings.resync_seconds)
     try:

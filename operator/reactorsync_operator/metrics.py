@@ -15,7 +15,9 @@ PLAN_SECONDS = Histogram(
 QUEUE_DEPTH = Gauge("reactorsync_operator_queue_depth", "Objects waiting for a plan.")
 RESOURCES = Gauge("reactorsync_operator_resources", "Resources known.", ["kind"])
 WATCH_EVENTS = Counter(
-    "reactorsync_operator_watch_events_total", "Changes told by the store.", ["kind"]
+    "reactorsync_operator_watch_events_total",
+    "Resources taken in or dropped, as the store told.",
+    ["kind"],
 )
 RELISTS = Counter("reactorsync_operator_relists_total", "Full lists of all resources.", ["kind"])
 STATUS_WRITES = Counter(
@@ -40,4 +42,8 @@ INCARNATIONS = Counter(
     "reactorsync_operator_broker_incarnations_total", "Brokers met that had forgotten everything."
 )
 SILENT_SHARDS = Gauge("reactorsync_operator_silent_shards", "Shards no generator speaks for.")
+UNREAD_SLOTS_DELETED = Counter(
+    "reactorsync_operator_unread_slots_deleted_total",
+    "Telemetry slots of the embedded broker that were deleted before they were stored.",
+)
 GENERATORS = Gauge("reactorsync_operator_generators_wanted", "Generators the fleet needs.")

@@ -95,11 +95,10 @@ class Observations:
         self._reports.setdefault(reactor, report)
 
     def forget(self, reactor: UUID) -> None:
-        """Drop a reactor that was deleted, from every run too."""
+        """Drop a reactor that was deleted: no fault acts on it, though one did."""
         self._reports.pop(reactor, None)
         self._latest.pop(reactor, None)
         for run in self._runs.values():
-            run.injected.discard(reactor)
             run.acting.discard(reactor)
 
     def retain(self, *, runs: Set[RunKey], reactors: Set[UUID]) -> None:
@@ -198,8 +197,8 @@ class Observations:
             for fault_id, report in self._reports[event.uid].faults.items()
             if _run_key(fault_id) == key
         ]
-        if any(report.first_injected_us is not None for report in reports):
-            run.injected.add(event.uid)
+        # What has ended has acted, even if a broker forgot that it was said.
+        run.injected.add(event.uid)
         if any(report.acts for report in reports):
             run.acting.add(event.uid)
         else:

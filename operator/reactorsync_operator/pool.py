@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
 
+from reactorsync.planning.wording import counted
 from reactorsync_operator.metrics import GENERATORS
 
 log = logging.getLogger(__name__)
@@ -86,8 +87,8 @@ async def keep_pool(
             try:
                 await pool.resize(wanted)
             except OSError as error:
-                log.warning("cannot ask for %d generators: %s", wanted, error)
+                log.warning("cannot ask for %s: %s", counted(wanted, "generator"), error)
             else:
-                log.info("the fleet needs %d generators", wanted)
+                log.info("the fleet needs %s", counted(wanted, "generator"))
                 told = wanted
         await asyncio.sleep(LOOK_SECONDS)

@@ -8,7 +8,6 @@ When the whole fleet has been acknowledged, a snapshot marker in each partition 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import time
 from collections import Counter
@@ -17,10 +16,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from reactorsync.bus.port import Bus, Partition, Producer
+from reactorsync.bus.port import Bus, Partition, Producer, Record
 from reactorsync.bus.reading import read_to_end
-from reactorsync.wire.desired import DESIRED_TYPE, DesiredReactor
-from reactorsync.wire.envelope import JSON, Envelope
+from reactorsync.planning.wording import counted
+from reactorsync.wire.desired import DesiredReactor, revision_of, tombstone_envelope
+from reactorsync.wire.envelope import Envelope
+from reactorsync.wire.errors import UndecodableRecord
 from reactorsync.wire.keys import shard_of
 from reactorsync.wire.snapshot import encode_snapshot, snapshot_envelope
 from reactorsync.wire.topics import SNAPSHOT_KEY, Topics
@@ -29,8 +30,7 @@ from reactorsync_operator.reconcile.observed import Publication
 
 log = logging.getLogger(__name__)
 
-SOURCE: Final = "/operator"
-TOMBSTONE_TYPE: Final = "dev.reactorsync.reactor.deleted.v1"
+SOURCE: Final = "operator"
 IN_FLIGHT: Final = 500
 """Records sent before the first of them is acknowledged."""
 
@@ -40,8 +40,8 @@ READ_BACK_SECONDS: Final = 120.0
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    revision: str
-    value: bytes
+    desired: DesiredReactor
+    offered: Publication
 
 
 class Publisher:
@@ -62,9 +62,14 @@ class Publisher:
         self.offered_all = asyncio.Event()
         """To be set once every reactor of the fleet has been offered."""
         self.read_back = asyncio.Event()
-        """Set once the topic has been read to its end."""
+        """Set while a session lasts that has read the topic to its end."""
         self.complete = asyncio.Event()
         """Set while the broker holds the whole fleet and the markers that say so."""
+
+    def offered(self, key: str) -> Publication | None:
+        """Return what was last offered for a reactor, and since when it is the same."""
+        wanted = self._wanted.get(key)
+        return wanted.offered if wanted is not None else None
 
     def publication(self, key: str) -> Publication | None:
         """Return what the broker last acknowledged for a reactor."""
@@ -77,12 +82,12 @@ class Publisher:
 
     def offer(self, desired: DesiredReactor) -> None:
         """Make this the desired state of a reactor."""
-        value = desired.encode()
-        wanted = _Wanted(_revision(value), value)
-        if self._wanted.get(desired.key) == wanted:
+        key, revision = desired.key, desired.revision
+        before = self._wanted.get(key)
+        if before is not None and before.offered.revision == revision:
             return
-        self._wanted[desired.key] = wanted
-        self._request(desired.key)
+        self._wanted[key] = _Wanted(desired, Publication(revision, _now_us()))
+        self._request(key)
 
     def withdraw(self, key: str) -> None:
         """Say that a reactor no longer exists."""
@@ -109,9 +114,9 @@ class Publisher:
             await self._flush()
             await self._mark_snapshot()
             log.info(
-                "the broker holds the desired state of %d reactors; %d records sent in %.1f s",
-                len(self._wanted),
-                count,
+                "the broker holds the desired state of %s; %s sent in %.1f s",
+                counted(len(self._wanted), "reactor"),
+                counted(count, "record"),
                 time.monotonic() - began,
             )
             self.complete.set()
@@ -120,6 +125,7 @@ class Publisher:
                 await self._flush()
                 await self._changed.wait()
         finally:
+            self.read_back.clear()
             self.complete.clear()
             self._producer = None
             await producer.stop()
@@ -143,8 +149,7 @@ class Publisher:
                 if record.value is None:
                     found.pop(key, None)
                 else:
-                    time_us = record.timestamp_ms * 1000
-                    found[key] = Publication(_revision(record.value), time_us)
+                    found[key] = Publication(revision_of(record.value), _written_us(record))
         finally:
             await consumer.stop()
         return found
@@ -159,7 +164,7 @@ class Publisher:
 
     def _differs(self, key: str) -> bool:
         wanted, acknowledged = self._wanted.get(key), self._acknowledged.get(key)
-        return (wanted and wanted.revision) != (acknowledged and acknowledged.revision)
+        return (wanted and wanted.offered.revision) != (acknowledged and acknowledged.revision)
 
     def _request(self, key: str) -> None:
         self._pending[key] = None
@@ -178,17 +183,21 @@ class Publisher:
         before = self._acknowledged.get(key)
         # Readers may drop what is older than what they know, so time never goes back for a key.
         time_us = max(_now_us(), before.time_us + 1 if before is not None else 0)
+        if wanted is not None:
+            value, envelope = (
+                wanted.desired.encode(),
+                wanted.desired.envelope(source=SOURCE, time_us=time_us),
+            )
+        else:
+            value, envelope = None, tombstone_envelope(key, source=SOURCE, time_us=time_us)
         await self._send(
-            key.encode(),
-            wanted.value if wanted is not None else None,
-            envelope=_envelope(key, wanted, time_us),
-            partition=shard_of(key, self._topics.shards),
+            key.encode(), value, envelope=envelope, partition=shard_of(key, self._topics.shards)
         )
         if wanted is None:
             self._acknowledged.pop(key, None)
             PUBLISHED.labels("tombstone").inc()
         else:
-            self._acknowledged[key] = Publication(wanted.revision, time_us)
+            self._acknowledged[key] = Publication(wanted.offered.revision, time_us)
             PUBLISHED.labels("desired").inc()
         if not self._differs(key):
             self._pending.pop(key, None)
@@ -234,20 +243,12 @@ async def _all(coroutines: Iterable[Coroutine[None, None, None]]) -> None:
         raise
 
 
-def _envelope(key: str, wanted: _Wanted | None, time_us: int) -> Envelope:
-    return Envelope(
-        id=f"{key}/{wanted.revision}" if wanted is not None else f"{key}/deleted/{time_us}",
-        source=SOURCE,
-        type=DESIRED_TYPE if wanted is not None else TOMBSTONE_TYPE,
-        subject=key,
-        time_us=time_us,
-        content_type=JSON,
-    )
-
-
-def _revision(value: bytes) -> str:
-    """Return the revision of an encoded desired state, as :attr:`DesiredReactor.revision` does."""
-    return hashlib.blake2b(value, digest_size=8).hexdigest()
+def _written_us(record: Record) -> int:
+    """Return when a record says that it was written, which the broker may have rounded."""
+    try:
+        return Envelope.from_headers(record.headers).time_us
+    except UndecodableRecord:
+        return record.timestamp_ms * 1000
 
 
 def _now_us() -> int:

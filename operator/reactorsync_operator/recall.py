@@ -10,6 +10,7 @@ from reactorsync.resources import AnomalyScenario, ConditionStatus, Reactor, con
 from reactorsync.wire.envelope import to_micros
 from reactorsync_operator.reconcile.conditions import READY, SUCCEEDED
 from reactorsync_operator.reconcile.observed import Publication, ReactorReport
+from reactorsync_operator.reconcile.scenario import is_final
 
 _MARGIN: Final = timedelta(minutes=1)
 """Statuses are written a little later than events happen, and clocks differ a little."""
@@ -47,5 +48,4 @@ def relevant_since(scenarios: Iterable[AnomalyScenario], now: datetime) -> datet
 
 
 def _has_verdict(scenario: AnomalyScenario) -> bool:
-    succeeded = condition_of(scenario.status.conditions, SUCCEEDED)
-    return succeeded is not None and succeeded.status is not ConditionStatus.UNKNOWN
+    return is_final(condition_of(scenario.status.conditions, SUCCEEDED))

@@ -64,8 +64,12 @@ class DesiredStates(Protocol):
     def withdraw(self, key: str) -> None:
         """Say that a reactor no longer exists."""
 
+    def offered(self, key: str) -> Publication | None:
+        """Return what was last offered for a reactor, and since when it is the same."""
+        ...
+
     def publication(self, key: str) -> Publication | None:
-        """Return what was last delivered for a reactor."""
+        """Return what was last delivered for a reactor, and when."""
         ...
 
 
@@ -222,6 +226,7 @@ class Reconciler:
                 scenarios=self._fleet.acting_on(key.name),
                 report=self._observations.report(reactor.metadata.uid),
                 heartbeat_us=self._observations.heartbeat_us(self._fleet.shard(key.name)),
+                offered=self._desired.offered(key.name),
                 publication=self._desired.publication(key.name),
                 delivery_problem=self._delivery_problem,
             ),

@@ -9,7 +9,7 @@ from typing import Final
 
 from reactorsync.resources import AnomalyScenario, Kind, Reactor
 from reactorsync.service import Backoff
-from reactorsync.store import NotFound, ResourceStore, StoreUnavailable
+from reactorsync.store import NotFound, ResourceStore, StoreUnavailable, Unreadable
 from reactorsync.store.port import R
 from reactorsync.wire.keys import reactor_key
 from reactorsync_operator.fleet import Fleet, WorkKey
@@ -85,7 +85,7 @@ class StatusWriter:
                 await self._write([one for one in due if isinstance(one, AnomalyScenario)])
                 await self._write([one for one in due if isinstance(one, Reactor)])
             except StoreUnavailable as error:
-                log.warning("%d statuses wait: %s", len(due), error)
+                log.warning("statuses wait to be written (%d): %s", len(due), error)
                 for resource in due:
                     self._pending.setdefault(_key(resource), resource)
                 await asyncio.sleep(backoff.next_pause())
@@ -152,6 +152,9 @@ class StatusWriter:
                 found = await self._store.get(AnomalyScenario, metadata.namespace, metadata.name)
         except NotFound:
             # The watch will say so too, and then it is dropped everywhere.
+            return
+        except Unreadable as error:
+            log.error("no status for what cannot be read: %s", error)
             return
         self._take_in(found)
         self._replan(key)

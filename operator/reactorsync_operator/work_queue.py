@@ -2,7 +2,7 @@
 
 It is bounded by the number of objects. A key that is marked while it is being worked on comes again
 afterwards, so that no mark is lost and no object is worked on twice at the same time. A key that
-failed comes back after a pause that grows with every failure.
+failed comes back after a pause that grows with every failure, and no mark brings it back sooner.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ class WorkQueue(Generic[K]):
         self._working: set[K] = set()
         self._again: set[K] = set()
         self._failures: dict[K, int] = {}
-        self._delayed: list[tuple[float, int, K]] = []
+        self._delayed: set[K] = set()
+        self._heap: list[tuple[float, int, K]] = []
         self._order = 0
         self._arrived = asyncio.Event()
 
@@ -41,9 +42,11 @@ class WorkQueue(Generic[K]):
         return not (self._waiting or self._working or self._delayed)
 
     def add(self, key: K) -> None:
-        """Mark a key; one that waits already keeps its place."""
+        """Mark a key; one that waits already keeps its place, one that failed its pause."""
         if key in self._working:
             self._again.add(key)
+            return
+        if key in self._delayed:
             return
         self._waiting[key] = None
         self._arrived.set()
@@ -71,7 +74,8 @@ class WorkQueue(Generic[K]):
         longest = min(FIRST_PAUSE_SECONDS * 2.0 ** min(failures, 32), LONGEST_PAUSE_SECONDS)
         pause = random.uniform(longest / 2, longest)  # noqa: S311 - jitter, no secret
         self._order += 1
-        heapq.heappush(self._delayed, (self._clock() + pause, self._order, key))
+        self._delayed.add(key)
+        heapq.heappush(self._heap, (self._clock() + pause, self._order, key))
         self._finish(key)
         self._arrived.set()
         return pause
@@ -83,7 +87,7 @@ class WorkQueue(Generic[K]):
             if self._waiting:
                 return
             self._arrived.clear()
-            remaining = self._delayed[0][0] - self._clock() if self._delayed else None
+            remaining = self._heap[0][0] - self._clock() if self._heap else None
             try:
                 async with asyncio.timeout(remaining):
                     await self._arrived.wait()
@@ -98,5 +102,7 @@ class WorkQueue(Generic[K]):
 
     def _release_delayed(self) -> None:
         now = self._clock()
-        while self._delayed and self._delayed[0][0] <= now:
-            self.add(heapq.heappop(self._delayed)[2])
+        while self._heap and self._heap[0][0] <= now:
+            key = heapq.heappop(self._heap)[2]
+            self._delayed.discard(key)
+            self.add(key)

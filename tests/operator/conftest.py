@@ -5,8 +5,8 @@ from itertools import count
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy.ext.asyncio import create_async_engine
 
+from reactorsync.db.engine import create_engine
 from reactorsync.store.postgres import PostgresStore
 from reactorsync_operator.settings import OperatorSettings
 
@@ -16,7 +16,7 @@ _PREFIXES = count(1)
 @pytest.fixture
 async def store(database_url: str) -> AsyncIterator[PostgresStore]:
     """A store of this test alone."""
-    engine = create_async_engine(database_url, pool_size=4)
+    engine = create_engine(database_url, application_name="test")
     yield PostgresStore(engine, resync_seconds=5.0)
     await engine.dispose()
 

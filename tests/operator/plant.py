@@ -138,9 +138,7 @@ class Plants:
                         self._topics.events(now_us()),
                         event.encode(),
                         key=event.subject.encode(),
-                        headers=event.envelope(
-                            source="/generators/generator-1", time_us=now_us()
-                        ).headers(),
+                        headers=event.envelope(source="generator-1", time_us=now_us()).headers(),
                     )
                     for event in events[start : start + 1000]
                 )

@@ -23,7 +23,7 @@ from reactorsync.resources.scenario import AnomalyScenarioSpec, Run, RunPhase
 from reactorsync.service import Readiness
 from reactorsync.store import NotFound, StoreUnavailable
 from reactorsync.store.postgres import PostgresStore
-from reactorsync_operator.app import Operator
+from reactorsync_operator.app import LOOK_SECONDS, Operator
 from reactorsync_operator.settings import OperatorSettings
 from tests.operator.plant import Plants, simulated
 from tests.servers import FreshBroker
@@ -246,8 +246,11 @@ async def test_a_broker_that_forgot_everything_is_told_everything_again(
         run = await run_of(store)
         await fresh_broker.stop()
         await eventually(lambda: not readiness.ready)
+        assert not operator.publisher.read_back.is_set(), "the next session has to read again"
         await fresh_broker.start()
-        await eventually(lambda: readiness.ready and operator.idle, seconds=30)
+        await eventually(lambda: readiness.ready, seconds=30)
+        assert operator.publisher.read_back.is_set()
+        await eventually(lambda: operator.idle)
         bus = KafkaBus(fresh_broker.bootstrap, session_timeout_ms=2500)
         async with simulated(bus, settings.topics) as plants:
             await eventually(lambda: len(faulty(plants)) == 3)
@@ -282,6 +285,26 @@ async def test_without_a_broker_it_waits_and_says_so(
         await eventually(lambda: readiness.ready and operator.idle, seconds=30)
 
 
+async def test_a_broker_that_accepts_and_stays_silent_is_away(
+    settings: OperatorSettings, store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reactorsync_operator.app.BROKER_GRACE_SECONDS", 0.5)
+    monkeypatch.setattr("reactorsync.bus.kafka.REQUEST_TIMEOUT_MS", int(1500 * LOOK_SECONDS))
+    readiness = Readiness()
+    await add_fleet(store, 1)
+
+    async def stay_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(stay_silent, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    settings = settings.model_copy(update={"kafka_bootstrap": f"{host}:{port}"})
+    async with server, operating(settings, store, readiness=readiness):
+        await until(saying(store, Reactor, "bruce-1", {"Ready": ConditionStatus.FALSE}), seconds=12)
+        assert readiness.report()["broker"] not in ("ok", "not yet reached")
+
+
 async def test_while_the_store_is_away_faults_stay_and_readiness_says_so(
     settings: OperatorSettings,
     store: PostgresStore,
@@ -298,7 +321,7 @@ async def test_while_the_store_is_away_faults_stay_and_readiness_says_so(
             raise StoreUnavailable("Postgres: connection refused")
 
         with monkeypatch.context() as outage:
-            outage.setattr(store, "get", refuse)
+            outage.setattr(store, "ping", refuse)
             outage.setattr(store, "list", refuse)
             outage.setattr(store, "replace_statuses", refuse)
             await eventually(lambda: not readiness.ready)

@@ -7,6 +7,7 @@ import pytest
 from reactorsync.planning.compose import LeftOut
 from reactorsync.resources import AnomalyScenario, AnomalyScenarioStatus, Kind, Reactor
 from reactorsync.resources.scenario import Run, RunPhase
+from reactorsync.store.port import R
 from reactorsync.wire.keys import shard_of
 from reactorsync_operator.fleet import Fleet, WorkKey
 from tests.core.planning.build import NOON, after, reactor, scenario, uid_of
@@ -116,6 +117,40 @@ def test_a_deleted_scenario_acts_on_nobody(fleet: Fleet, marked: Marked) -> None
     fleet.remove_scenario("default/leak-drill")
     assert marked.take() == {"[leak-drill]", "bruce-1", "bruce-2"}
     assert acting(fleet, "bruce-1") == set()
+
+
+class TestTheAnswerToAnOwnWriteComesLate:
+    """The watch may have told meanwhile that the object was deleted, and made anew."""
+
+    def reborn(self, resource: R) -> R:
+        metadata = resource.metadata.model_copy(
+            update={"uid": uid_of("another"), "resource_version": "7"}
+        )
+        return resource.model_copy(update={"metadata": metadata})
+
+    def test_a_deleted_reactor_stays_deleted(self, fleet: Fleet) -> None:
+        written = reactor("bruce-1", version=9)
+        fleet.remove_reactor("default/bruce-1")
+        fleet.put_reactor(written, own_write=True)
+        assert "default/bruce-1" not in fleet.reactors
+
+    def test_a_deleted_scenario_stays_deleted(self, fleet: Fleet) -> None:
+        fleet.put_scenario(scenario(targets=BY_SITE))
+        fleet.remove_scenario("default/leak-drill")
+        fleet.put_scenario(scenario(targets=BY_SITE, version=9), own_write=True)
+        assert fleet.scenario("default/leak-drill") is None
+
+    def test_a_reactor_made_anew_is_not_replaced_by_the_old_one(self, fleet: Fleet) -> None:
+        born = self.reborn(reactor("bruce-1"))
+        fleet.put_reactor(born)
+        fleet.put_reactor(reactor("bruce-1", version=9), own_write=True)
+        assert fleet.reactors["default/bruce-1"] == born
+
+    def test_a_scenario_made_anew_is_not_replaced_by_the_old_one(self, fleet: Fleet) -> None:
+        born = self.reborn(scenario(targets=BY_SITE))
+        fleet.put_scenario(born)
+        fleet.put_scenario(scenario(targets=BY_SITE, version=9), own_write=True)
+        assert fleet.scenario("default/leak-drill") == born
 
 
 def test_a_reactor_recreated_under_its_name_is_another_one(fleet: Fleet) -> None:

@@ -8,6 +8,9 @@ import sys
 import urllib.error
 import urllib.request
 
+from sqlalchemy import text
+
+from reactorsync.db.engine import create_engine
 from reactorsync_local.supervisor import free_port
 from reactorsync_operator.settings import OperatorSettings
 
@@ -33,6 +36,18 @@ def ask(port: int, path: str) -> tuple[int, str]:
         return 0, ""
 
 
+async def sessions(settings: OperatorSettings) -> set[str]:
+    """Names of the applications connected to the database."""
+    engine = create_engine(settings.database_url, application_name="test")
+    async with engine.connect() as connection:
+        found = await connection.execute(
+            text("SELECT application_name FROM pg_stat_activity WHERE datname = current_database()")
+        )
+        names = set(found.scalars())
+    await engine.dispose()
+    return names
+
+
 async def test_it_gets_ready_measures_itself_and_stops_when_told(
     settings: OperatorSettings,
 ) -> None:
@@ -51,6 +66,7 @@ async def test_it_gets_ready_measures_itself_and_stops_when_told(
     assert json.loads(answer[1]) == {"broker": "ok", "store": "ok"}
     _, metrics = await asyncio.to_thread(ask, port, "/metrics")
     assert "reactorsync_operator_plans_total" in metrics
+    assert "reactorsync-operator" in await sessions(settings)
     process.send_signal(signal.SIGTERM)
     _, errors = await asyncio.wait_for(process.communicate(), 10)
     assert process.returncode == 0

@@ -192,10 +192,11 @@ class TestRuns:
         assert observations.run((DRILL, 2)).first_injected_us == 9
         assert observations.run((DRILL, 3)) == RunReport()
 
-    def test_a_reactor_that_is_gone_counts_no_more(self) -> None:
+    def test_on_a_reactor_that_is_gone_nothing_acts_though_it_did(self) -> None:
         observations = folded(fault(FaultInjected, 5))
         observations.forget(BRUCE)
-        assert observations.run((DRILL, 1)).injected == set()
+        run = observations.run((DRILL, 1))
+        assert (run.injected, run.acting) == ({BRUCE}, set())
         assert observations.report(BRUCE) is None
 
     def test_what_belongs_to_nothing_is_dropped(self) -> None:

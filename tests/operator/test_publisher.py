@@ -12,7 +12,7 @@ import pytest
 from reactorsync.bus.kafka import KafkaBus
 from reactorsync.bus.port import Partition, Record
 from reactorsync.bus.reading import read_to_end
-from reactorsync.wire.desired import DESIRED_TYPE, DesiredReactor, decode_desired
+from reactorsync.wire.desired import DESIRED_TYPE, TOMBSTONE_TYPE, DesiredReactor, decode_desired
 from reactorsync.wire.envelope import Envelope
 from reactorsync.wire.keys import shard_of
 from reactorsync.wire.snapshot import decode_snapshot
@@ -150,7 +150,39 @@ async def test_a_deleted_reactor_gets_a_tombstone(bus: KafkaBus, topics: Topics)
         publisher.withdraw("default/bruce-1")
         await eventually(lambda: publisher.idle)
         assert publisher.publication("default/bruce-1") is None
-    assert states(await records(bus, topics)) == [("bruce-1", 1000), ("bruce-1", None)]
+    found = await records(bus, topics)
+    assert states(found) == [("bruce-1", 1000), ("bruce-1", None)]
+    tombstone = next(one for one in found if one.value is None)
+    envelope = Envelope.from_headers(tombstone.headers)
+    assert (envelope.type, envelope.source) == (TOMBSTONE_TYPE, "operator")
+    assert envelope.id == f"default/bruce-1/deleted/{envelope.time_us}"
+
+
+async def test_what_was_published_is_known_to_the_microsecond_after_a_restart(
+    bus: KafkaBus, topics: Topics
+) -> None:
+    first, second = Publisher(bus, topics), Publisher(bus, topics)
+    for publisher in (first, second):
+        publisher.offer(desired("bruce-1"))
+        async with publishing(publisher):
+            await asyncio.wait_for(publisher.complete.wait(), 10)
+    assert second.publication("default/bruce-1") == first.publication("default/bruce-1")
+
+
+async def test_an_offer_keeps_its_time_while_it_stays_the_same(bus: KafkaBus) -> None:
+    publisher = Publisher(bus, Topics())
+    publisher.offer(desired("bruce-1"))
+    first = publisher.offered("default/bruce-1")
+    publisher.offer(desired("bruce-1"))
+    assert publisher.offered("default/bruce-1") == first
+    publisher.offer(desired("bruce-1", 900))
+    changed = publisher.offered("default/bruce-1")
+    assert first is not None
+    assert changed is not None
+    assert changed.revision != first.revision
+    assert changed.time_us >= first.time_us
+    publisher.withdraw("default/bruce-1")
+    assert publisher.offered("default/bruce-1") is None
 
 
 async def test_a_new_process_goes_on_from_what_the_topic_holds(

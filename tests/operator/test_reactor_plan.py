@@ -170,6 +170,16 @@ class TestReady:
         assert says(plan_reactor(waiting, after(10.9)), "Ready") == ("True", "Streaming")
         assert says(plan_reactor(waiting, after(11)), "Ready") == ("False", "AwaitingGenerator")
 
+    def test_until_it_is_published_they_count_from_when_it_was_first_offered(self) -> None:
+        quiet = streaming()
+        ready = written(quiet, plan_reactor(quiet, NOON))
+        faulty = replace(ready, scenarios=(leaking(),), heartbeat_us=to_micros(after(5)))
+        wanted = plan_reactor(faulty, NOON).desired.revision
+        waiting = replace(faulty, offered=Publication(wanted, to_micros(NOON)))
+        plan = plan_reactor(waiting, after(9))
+        assert (says(plan, "Ready"), plan.next_wakeup) == (("True", "Streaming"), after(10))
+        assert says(plan_reactor(waiting, after(10)), "Ready") == ("False", "AwaitingGenerator")
+
     def test_after_a_minute_of_waiting_it_is_stalled(self) -> None:
         observed = ObservedReactor(reactor=reactor())
         plan = plan_reactor(observed, NOON)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from reactorsync.resources.scenario import RunPhase
+from reactorsync.wire.events import FaultInjected
 from tests.core.planning.build import LEAK, NOON, after
 from tests.operator.world import World
 
@@ -153,6 +154,17 @@ class TestThatDoesNotGoAsDeclared:
         world.settle()
         assert len(world.status().failures) == 20
         assert world.status().targets.failed == 40
+
+    def test_one_target_is_no_plural(self) -> None:
+        world = World()
+        world.add_reactor("bruce-1")
+        world.apply(startDelaySeconds=60)
+        world.settle()
+        assert world.status().summary.endswith(" on 1 reactor")
+        world.until(70)
+        injected = world.condition("Injected")
+        assert injected is not None
+        assert injected.message == "1 of 1 target reported the fault acting"
 
     def test_targets_that_do_not_report_stall_it(self, world: World) -> None:
         world.apply()
@@ -469,8 +481,9 @@ class TestTwoScenarios:
         {"mode": "DryRun"},
     ],
 )
+@pytest.mark.parametrize("everything_forgotten", [False, True])
 def test_killed_at_any_moment_the_operator_goes_on_with_the_same_run(
-    world: World, spec: dict[str, Any]
+    world: World, spec: dict[str, Any], everything_forgotten: bool
 ) -> None:
     steady = World()
     for number in (1, 2, 3):
@@ -485,7 +498,78 @@ def test_killed_at_any_moment_the_operator_goes_on_with_the_same_run(
             one.until(second)
         assert world.topic.held == steady.topic.held
         assert world.status().run == steady.status().run
-        world.start_operator()
+        world.start_operator(replay=[] if everything_forgotten else None)
+    assert verdict(world) == verdict(steady)
+
+
+def verdict(world: World) -> dict[str, object]:
+    """All that a scenario's status says of its run."""
+    status = world.status()
+    said = {one.type: (one.status, one.reason) for one in status.conditions}
+    return {**said, "targets": status.targets, "history": status.history}
+
+
+class TestTheBrokerForgotWhatWasReported:
+    """The embedded broker is volatile: after a restart its events are gone."""
+
+    @pytest.fixture
+    def injected(self, world: World) -> World:
+        world.apply()
+        world.until(300)
+        assert world.says("Injected") == ("True", "AllInjected")
+        return world
+
+    def down(self, world: World, *, until: float) -> None:
+        """Let time pass while operator, generators and broker are all down, then start them."""
+        world.now = world.topic.now = after(until)
+        world.start_operator(replay=[])
+        world.settle()
+
+    def test_after_the_end_nobody_can_tell_how_it_ended(self, injected: World) -> None:
+        self.down(injected, until=700)
+        run, targets = injected.status().run, injected.status().targets
+        assert run is not None
+        assert (run.phase, run.injected_time is not None) == ("Completed", True)
+        assert (targets.injected, targets.recovered) == (3, 0)
+        assert injected.says("Injected") == ("True", "AllInjected")
+        assert injected.says("Recovered") == ("Unknown", "NotReported")
+        assert injected.says("Succeeded") == ("Unknown", "NotReported")
+
+    def test_that_is_the_last_word(self, injected: World) -> None:
+        self.down(injected, until=700)
+        before = injected.status()
+        self.down(injected, until=2000)
+        assert injected.status() == before
+
+    def test_before_the_end_the_plants_say_it_again(self, injected: World) -> None:
+        self.down(injected, until=400)
+        assert injected.says("Injected") == ("True", "AllInjected")
+        assert injected.says("Ready") == ("True", "Active")
+        injected.restart_plants()
+        injected.until(700)
+        targets = injected.status().targets
+        assert (targets.injected, targets.recovered) == (3, 3)
+        assert injected.says("Succeeded") == ("True", "Completed")
+
+    def test_some_had_not_reported_and_some_reports_are_lost(self, world: World) -> None:
+        world.apply()
+        world.settle()
+        world.now = world.topic.now = after(10)
+        first = next(event for event in world.happenings() if isinstance(event, FaultInjected))
+        world.tell(first)
+        world.settle()
+        assert world.status().targets.injected == 1
+        self.down(world, until=700)
+        assert world.status().targets.injected == 1
+        assert world.says("Injected") == ("Unknown", "NotReported")
+        assert world.says("Succeeded") == ("Unknown", "NotReported")
+
+    def test_a_run_that_was_aborted_stays_aborted(self, injected: World) -> None:
+        injected.apply(state="Aborted")
+        injected.settle()
+        self.down(injected, until=700)
+        assert injected.says("Recovered") == ("Unknown", "NotReported")
+        assert injected.says("Succeeded") == ("False", "Aborted")
 
 
 def test_the_time_of_a_condition_changes_only_with_its_status(world: World) -> None:

@@ -1,18 +1,33 @@
 """Topics that must exist, and slots that have had their time, on a real broker."""
 
+import asyncio
 import time
+from collections.abc import AsyncIterator, Collection
 from itertools import count
 
 import pytest
+from prometheus_client import REGISTRY
 
 from reactorsync.bus.kafka import KafkaBus
-from reactorsync.bus.port import TopicMismatch
+from reactorsync.bus.port import Partition, TopicMismatch
 from reactorsync.wire.topics import Topics, TopicSpec
 from reactorsync_operator import topics_keeper
 from reactorsync_operator.topics_keeper import TopicsKeeper
 
 _PREFIXES = count(1)
-SLOT_SECONDS = 60
+SLOT_SECONDS = 3600
+GROUP = "slots-historian"
+
+
+@pytest.fixture
+async def bus(broker: str) -> AsyncIterator[KafkaBus]:
+    bus = KafkaBus(broker, session_timeout_ms=2500)
+    yield bus
+    await bus.close()
+
+
+def keeping(bus: KafkaBus, topics: Topics) -> TopicsKeeper:
+    return TopicsKeeper(bus, topics, historian_group=GROUP)
 
 
 @pytest.fixture
@@ -30,35 +45,102 @@ async def slots(bus: KafkaBus, topics: Topics) -> set[str]:
 
 
 async def test_slots_are_created_ahead_and_kept_for_one_slot_length(
-    broker: str, topics: Topics, monkeypatch: pytest.MonkeyPatch
+    bus: KafkaBus, topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bus = KafkaBus(broker, session_timeout_ms=2500)
-    keeper = TopicsKeeper(bus, topics)
+    keeper = keeping(bus, topics)
     await keeper.keep()
     assert await slots(bus, topics) == {"-1", "+0", "+1"}
 
-    monkeypatch.setattr(
-        topics_keeper, "_now_us", lambda: (time.time_ns() // 1000) + SLOT_SECONDS * 1_000_000
-    )
+    let_slots_pass(monkeypatch, 1)
     await keeper.keep()
     await keeper.expire()
     assert await slots(bus, topics) == {"+0", "+1", "+2"}
-    await bus.close()
 
 
-async def test_topics_of_others_are_left_alone(broker: str, topics: Topics) -> None:
-    bus = KafkaBus(broker, session_timeout_ms=2500)
+async def test_a_slot_waits_until_the_historian_has_stored_it(
+    bus: KafkaBus, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeper = keeping(bus, topics)
+    await keeper.keep()
+    slot = topics.telemetry(time.time_ns() // 1000)
+    await fill(bus, slot, records=3)
+    let_slots_pass(monkeypatch, 2)
+    await keeper.expire()
+    assert await slots(bus, topics) == {"+0", "+1"}
+    await commit(bus, slot, {0: 3, 1: 2})
+    await keeper.expire()
+    assert await slots(bus, topics) == {"+0", "+1"}, "one frame of a shard is not stored"
+    await commit(bus, slot, {1: 3})
+    await keeper.expire()
+    assert await slots(bus, topics) == {"+1"}
+
+
+async def test_a_slot_that_is_never_stored_goes_after_twelve(
+    bus: KafkaBus, topics: Topics, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    keeper = keeping(bus, topics)
+    await keeper.keep()
+    await fill(bus, topics.telemetry(time.time_ns() // 1000), records=1)
+    before = deleted_unread()
+    let_slots_pass(monkeypatch, 12)
+    await keeper.expire()
+    assert await slots(bus, topics) == {"+0"}
+    assert deleted_unread() == before
+    let_slots_pass(monkeypatch, 13)
+    await keeper.expire()
+    assert await slots(bus, topics) == set()
+    assert deleted_unread() == before + 1
+    assert "has not stored within 12 slots" in caplog.text
+
+
+def let_slots_pass(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """Set the keeper's clock ahead."""
+    ahead_us = count * SLOT_SECONDS * 1_000_000
+    monkeypatch.setattr(topics_keeper, "_now_us", lambda: time.time_ns() // 1000 + ahead_us)
+
+
+def deleted_unread() -> float:
+    return REGISTRY.get_sample_value("reactorsync_operator_unread_slots_deleted_total") or 0.0
+
+
+async def fill(bus: KafkaBus, topic: str, *, records: int) -> None:
+    """Send so many records to each partition."""
+    producer = bus.producer(client_id="test")
+    await producer.start()
+    for number in range(2 * records):
+        await producer.send(topic, b"frame", partition=number % 2)
+    await producer.stop()
+
+
+async def commit(bus: KafkaBus, topic: str, offsets: dict[int, int]) -> None:
+    """Say as the historian that it has stored what is before ``offsets``."""
+    member = bus.consumer(client_id="test", group=GROUP)
+    await member.start()
+    assigned = asyncio.Event()
+
+    async def on_assigned(_: Collection[Partition]) -> None:
+        assigned.set()
+
+    async def on_revoked(_: Collection[Partition]) -> None:
+        pass
+
+    member.subscribe(topics=[topic], on_assigned=on_assigned, on_revoked=on_revoked)
+    async with asyncio.timeout(10):
+        while not assigned.is_set():
+            await member.poll(timeout_seconds=0.2)
+    await member.commit({Partition(topic, number): offset for number, offset in offsets.items()})
+    await member.stop()
+
+
+async def test_topics_of_others_are_left_alone(bus: KafkaBus, topics: Topics) -> None:
     other = f"{topics.prefix}x.telemetry.1"
     await bus.ensure_topics([TopicSpec(other, 1, None)])
-    await TopicsKeeper(bus, topics).expire()
+    await keeping(bus, topics).expire()
     assert other in await bus.list_topics()
-    await bus.close()
 
 
-async def test_another_number_of_shards_is_noticed(broker: str, topics: Topics) -> None:
-    bus = KafkaBus(broker, session_timeout_ms=2500)
-    await TopicsKeeper(bus, topics).keep()
+async def test_another_number_of_shards_is_noticed(bus: KafkaBus, topics: Topics) -> None:
+    await keeping(bus, topics).keep()
     wider = Topics(prefix=topics.prefix, shards=4, slot_seconds=SLOT_SECONDS)
     with pytest.raises(TopicMismatch):
-        await TopicsKeeper(bus, wider).keep()
-    await bus.close()
+        await keeping(bus, wider).keep()

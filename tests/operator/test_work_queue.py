@@ -71,6 +71,21 @@ def test_what_failed_comes_back_after_growing_pauses(queue: WorkQueue[str], cloc
     assert LONGEST_PAUSE_SECONDS / 2 <= pauses[-1] <= LONGEST_PAUSE_SECONDS
 
 
+def test_marks_do_not_shorten_the_pause_of_what_failed(queue: WorkQueue[str], clock: Clock) -> None:
+    queue.add("a")
+    for _ in range(6):
+        assert queue.take() == "a"
+        queue.add("a")
+        pause = queue.retry("a")
+        queue.add("a")
+        assert len(queue) == 1
+        assert queue.take() is None
+        clock.now += pause
+    assert taken(queue) == ["a"]
+    clock.now += LONGEST_PAUSE_SECONDS
+    assert queue.idle, "there was one moment for it, however often it was marked"
+
+
 def test_a_success_makes_the_pauses_small_again(queue: WorkQueue[str], clock: Clock) -> None:
     queue.add("a")
     for _ in range(6):

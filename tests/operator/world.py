@@ -43,16 +43,24 @@ class Topic:
     """The desired-state topic: the last value of each key, and how often anything was sent."""
 
     held: dict[str, DesiredReactor] = field(default_factory=dict)
+    since: dict[str, datetime] = field(default_factory=dict)
     sent: int = 0
     now: datetime = NOON
 
     def offer(self, desired: DesiredReactor) -> None:
         if self.held.get(desired.key) != desired:
             self.held[desired.key] = desired
+            self.since[desired.key] = self.now
             self.sent += 1
 
     def withdraw(self, key: str) -> None:
         self.held.pop(key, None)
+
+    def offered(self, key: str) -> Publication | None:
+        held = self.held.get(key)
+        if held is None:
+            return None
+        return Publication(held.revision, to_micros(self.since[key]))
 
     def publication(self, key: str) -> Publication | None:
         held = self.held.get(key)
@@ -213,6 +221,10 @@ class World:
         sent = (event, to_micros(self.now) if time_us is None else time_us)
         self.log.append(sent)
         self.reconciler.take_event(*sent)
+
+    def restart_plants(self) -> None:
+        """Let the plants forget what they have reported."""
+        self._acting = {}
 
     def happenings(self) -> list[Event]:
         """Return what the plants would report since they were asked last."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, Final, TypeVar
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -16,10 +16,11 @@ from aiokafka.errors import (
 )
 
 from reactorsync.bus.aiokafka_clients import REQUEST_TIMEOUT_MS, RETRY_BACKOFF_MS
+from reactorsync.bus.aiokafka_records import from_aiokafka, to_aiokafka
 from reactorsync.bus.kafka_consumer import KafkaConsumer
 from reactorsync.bus.kafka_errors import broker_errors
 from reactorsync.bus.kafka_producer import KafkaProducer
-from reactorsync.bus.port import BrokerUnavailable, TopicMismatch
+from reactorsync.bus.port import BrokerUnavailable, Partition, TopicMismatch
 from reactorsync.wire.topics import TopicSpec
 
 T = TypeVar("T")
@@ -74,6 +75,22 @@ class KafkaBus:
         for name, code in answer.topic_error_codes:
             if for_code(code) not in (NoError, UnknownTopicOrPartitionError):
                 raise BrokerUnavailable(f"cannot delete topic {name}: {for_code(code).__name__}")
+
+    async def committed(
+        self, group: str, partitions: Collection[Partition]
+    ) -> Mapping[Partition, int]:
+        """Return the offsets that a group has committed. Raises :class:`BrokerUnavailable`."""
+        if not partitions:
+            return {}
+        wanted = [to_aiokafka(partition) for partition in partitions]
+        offsets = await self._ask(
+            lambda admin: admin.list_consumer_group_offsets(group, partitions=wanted)
+        )
+        return {
+            from_aiokafka(partition): known.offset
+            for partition, known in offsets.items()
+            if known.offset >= 0
+        }
 
     def producer(self, *, client_id: str) -> KafkaProducer:
         """Return a producer, not yet started."""

@@ -157,6 +157,15 @@ class Bus(Protocol):
     async def delete_topics(self, names: Collection[str]) -> None:
         """Delete topics; one that does not exist is no error. Raises :class:`BrokerUnavailable`."""
 
+    async def committed(
+        self, group: str, partitions: Collection[Partition]
+    ) -> Mapping[Partition, int]:
+        """Return the offsets that a group has committed, of those partitions where it has.
+
+        Raises :class:`BrokerUnavailable`.
+        """
+        ...
+
     def producer(self, *, client_id: str) -> Producer:
         """Return a producer, not yet started."""
         ...

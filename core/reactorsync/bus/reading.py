@@ -43,15 +43,19 @@ async def read_to_end(
                     remaining.discard(partition)
 
 
-async def lag(consumer: Consumer, partitions: Collection[Partition]) -> int | None:
-    """Return how many records ``consumer`` is behind, ``None`` while an end is not known.
+async def read_ends(consumer: Consumer, partitions: Collection[Partition]) -> dict[Partition, int]:
+    """Return the end of each partition, by fetching from where ``consumer`` stands.
 
-    A position beyond the end counts as zero here; it means that the broker has lost its records.
+    ``consumer`` must be started and have them assigned. What it reads meanwhile is dropped: seek
+    before reading on.
+
+    Raises:
+        BrokerUnavailable: the broker is silent.
     """
-    behind = 0
-    for partition in partitions:
-        end = consumer.high_watermark(partition)
-        if end is None:
-            return None
-        behind += max(end - await consumer.position(partition), 0)
-    return behind
+    ends: dict[Partition, int] = {}
+    while len(ends) < len(partitions):
+        await consumer.poll(timeout_seconds=_POLL_SECONDS, max_records=1)
+        for partition in partitions:
+            if (end := consumer.high_watermark(partition)) is not None:
+                ends[partition] = end
+    return ends

@@ -29,6 +29,7 @@ MAX_TARGETS = 100_000
 
 _MAX_SECONDS = 30 * 24 * 3600
 _ANY_MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+_CRON_FIELDS = 5
 
 
 def _known_signal(name: str) -> str:
@@ -192,6 +193,9 @@ class Stage(Model):
 
 
 def _known_cron(expression: str) -> str:
+    if len(expression.split()) != _CRON_FIELDS:
+        # The library would take a sixth one, for seconds.
+        raise ValueError("must be a five-field cron expression (Wrong number of fields)")
     try:
         CronSim(expression, _ANY_MOMENT)
     except CronSimError as error:

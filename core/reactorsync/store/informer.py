@@ -1,23 +1,17 @@
-"""A local, always current copy of one kind: list once, then follow the watch."""
+"""A local, always current copy of one kind."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping
-from contextlib import aclosing
 from types import MappingProxyType
 from typing import Generic
 
-from reactorsync.resources import AnomalyScenario, Reactor
-from reactorsync.service import Backoff, Readiness, pause
-from reactorsync.store.port import (
-    R,
-    ResourceStore,
-    StoreUnavailable,
-    WatchEventType,
-    WatchExpired,
-)
+from reactorsync.service import Backoff, Readiness
+from reactorsync.store.follow import follow
+from reactorsync.store.port import R, ResourceStore
 from reactorsync.wire.keys import reactor_key
 
 log = logging.getLogger(__name__)
@@ -37,69 +31,81 @@ class Informer(Generic[R]):
         self._kind: type[R] = kind
         self._readiness = readiness
         self._dependency = f"informer-{kind.__name__.lower()}"
-        self._objects: dict[FleetKey, R] = {}
-        self._version = 0
-        self._advanced = asyncio.Condition()
+        self._copy: _Copy[R] = _Copy(self._dependency, readiness)
         readiness.expect(self._dependency)
 
     @property
     def objects(self) -> Mapping[FleetKey, R]:
         """Return a read-only view of the copy."""
-        return MappingProxyType(self._objects)
+        return MappingProxyType(self._copy.objects)
 
     @property
     def resource_version(self) -> str:
         """Return the version the copy has reached."""
-        return str(self._version)
+        return str(self._copy.version)
 
     async def wait_for(self, resource_version: str, *, timeout_seconds: float) -> bool:
         """Wait until the copy has reached a version; return whether it has."""
 
         def reached() -> bool:
-            return self._version >= int(resource_version or 0)
+            return self._copy.version >= int(resource_version or 0)
 
-        async with self._advanced:
+        async with self._copy.advanced:
             try:
-                await asyncio.wait_for(self._advanced.wait_for(reached), timeout_seconds)
+                await asyncio.wait_for(self._copy.advanced.wait_for(reached), timeout_seconds)
             except TimeoutError:
                 return False
             return True
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Follow the store until ``stopping``; cancel to end at once."""
-        backoff = Backoff()
-        while not stopping.is_set():
-            try:
-                await self._relist()
-                self._readiness.works(self._dependency)
-                backoff.reset()
-                await self._follow()
-            except WatchExpired:
-                log.info("%s: watch expired, listing again", self._dependency)
-            except StoreUnavailable as error:
-                self._readiness.fails(self._dependency, str(error))
-                await pause(backoff.next_pause(), stopping)
-
-    async def _relist(self) -> None:
-        listed = await self._store.list(self._kind)
-        self._objects = {_key(item): item for item in listed.items}
-        await self._reach(int(listed.resource_version))
+        following = asyncio.create_task(self._follow())
+        try:
+            await stopping.wait()
+        finally:
+            following.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await following
 
     async def _follow(self) -> None:
-        async with aclosing(self._store.watch(self._kind, since=self.resource_version)) as watch:
-            async for event in watch:
-                if event.object is not None:
-                    if event.type is WatchEventType.DELETED:
-                        self._objects.pop(_key(event.object), None)
-                    else:
-                        self._objects[_key(event.object)] = event.object
-                await self._reach(int(event.resource_version))
-
-    async def _reach(self, version: int) -> None:
-        async with self._advanced:
-            self._version = version
-            self._advanced.notify_all()
+        backoff = Backoff()
+        while True:
+            try:
+                await follow(self._store, self._kind, self._copy)
+            except Exception as error:
+                # Nobody waits for this task: what it does not say, nobody hears.
+                log.exception("%s failed; starting it again", self._dependency)
+                self._readiness.fails(self._dependency, f"{type(error).__name__}: {error}")
+                await asyncio.sleep(backoff.next_pause())
 
 
-def _key(resource: Reactor | AnomalyScenario) -> FleetKey:
-    return reactor_key(resource.metadata.namespace, resource.metadata.name)
+class _Copy(Generic[R]):
+    """The objects, and how far they are."""
+
+    def __init__(self, dependency: str, readiness: Readiness) -> None:
+        self._dependency = dependency
+        self._readiness = readiness
+        self.objects: dict[FleetKey, R] = {}
+        self.version = 0
+        self.advanced = asyncio.Condition()
+
+    def names(self) -> set[str]:
+        return set(self.objects)
+
+    def put(self, resource: R) -> None:
+        metadata = resource.metadata
+        self.objects[reactor_key(metadata.namespace, metadata.name)] = resource
+
+    def remove(self, name: str) -> None:
+        self.objects.pop(name, None)
+
+    async def reached(self, version: str) -> None:
+        async with self.advanced:
+            self.version = int(version)
+            self.advanced.notify_all()
+
+    def listed(self) -> None:
+        self._readiness.works(self._dependency)
+
+    def failed(self, problem: str) -> None:
+        self._readiness.fails(self._dependency, problem)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
@@ -44,6 +44,10 @@ class WatchExpired(StoreError):
     """The version to watch from is too old: list again, then watch from the list's version."""
 
 
+class Unreadable(StoreError):
+    """What is stored is no valid object by this release's rules; lists and watches pass it over."""
+
+
 class StoreUnavailable(StoreError):
     """The store cannot be reached now; trying again later may help."""
 
@@ -68,14 +72,21 @@ class WatchEvent(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class ResourceList(Generic[R]):
-    """Objects and the version at which they were all true; a watch can go on from it."""
+    """Objects and the version at which they were all true; a watch can go on from it.
+
+    ``unreadable`` are the names, ``namespace/name``, of objects that match and cannot be read.
+    """
 
     items: Sequence[R]
     resource_version: str
+    unreadable: Set[str] = frozenset()
 
 
 class ResourceStore(Protocol):
     """Keeps resources. All methods raise :class:`StoreUnavailable` when the store is away."""
+
+    async def ping(self) -> None:
+        """Ask for a sign of life."""
 
     async def list(
         self,
@@ -89,7 +100,7 @@ class ResourceStore(Protocol):
         ...
 
     async def get(self, kind: type[R], namespace: str, name: str) -> R:
-        """Return one object. Raises :class:`NotFound`."""
+        """Return one object. Raises :class:`NotFound` and :class:`Unreadable`."""
         ...
 
     async def create(self, resource: R) -> R:
@@ -120,7 +131,11 @@ class ResourceStore(Protocol):
         ...
 
     async def delete(self, kind: type[R], namespace: str, name: str) -> R:
-        """Delete an object and return its last state. Raises :class:`NotFound`."""
+        """Delete an object and return its last state.
+
+        Raises :class:`NotFound`, and :class:`Unreadable` when there is no state to return; the
+        object is deleted then, too.
+        """
         ...
 
     def watch(

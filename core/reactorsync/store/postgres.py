@@ -23,9 +23,11 @@ from reactorsync.store.port import AlreadyExists, Conflict, NotFound, R, Resourc
 from reactorsync.store.postgres_errors import outages_as_unavailable
 from reactorsync.store.postgres_query import (
     document,
+    document_name,
     kind_name,
     matches_fields,
     matches_labels,
+    parse_document,
     parse_documents,
 )
 from reactorsync.store.postgres_statements import (
@@ -75,7 +77,7 @@ class PostgresStore:
         self._next_trim = 0.0
 
     async def ping(self) -> None:
-        """Ask for a sign of life. Raises :class:`StoreUnavailable`."""
+        """See :meth:`ResourceStore.ping`."""
         await self._run(text("SELECT 1"))
 
     async def list(
@@ -102,10 +104,20 @@ class PostgresStore:
                 cast(document, Text).label("document"),
             ).outerjoin_from(ResourceWatermarkRow, ResourceRow, and_(*wanted))
         )
-        items = parse_documents(kind, [row.document for row in rows if row.uid is not None])
+        documents = [row.document for row in rows if row.uid is not None]
+        parsed = parse_documents(kind, documents)
+        items = [item for item in parsed if item is not None]
         # Here and not in SQL, where the documents would be sorted along with their names.
         items.sort(key=lambda item: (item.metadata.namespace, item.metadata.name))
-        return ResourceList(items=items, resource_version=str(rows[0].current_version))
+        return ResourceList(
+            items=items,
+            resource_version=str(rows[0].current_version),
+            unreadable=frozenset(
+                document_name(document)
+                for document, item in zip(documents, parsed, strict=True)
+                if item is None
+            ),
+        )
 
     async def get(self, kind: type[R], namespace: str, name: str) -> R:
         """See :meth:`ResourceStore.get`."""
@@ -119,7 +131,7 @@ class PostgresStore:
         )
         if not rows:
             raise _not_found(kind, namespace, name)
-        return kind.model_validate_json(rows[0].document)
+        return parse_document(kind, rows[0].document)
 
     async def create(self, resource: R) -> R:
         """See :meth:`ResourceStore.create`."""
@@ -185,7 +197,8 @@ class PostgresStore:
             REPLACE_STATUSES,
             {"kind": resources[0].kind, "input": status_writes(resources)},
         )
-        return parse_documents(type(resources[0]), [row.document for row in rows])
+        written = parse_documents(type(resources[0]), [row.document for row in rows])
+        return [resource for resource in written if resource is not None]
 
     async def delete(self, kind: type[R], namespace: str, name: str) -> R:
         """See :meth:`ResourceStore.delete`. Tombstones that have served their time go with it."""
@@ -198,7 +211,7 @@ class PostgresStore:
         )
         if not rows:
             raise _not_found(kind, namespace, name)
-        return kind.model_validate_json(rows[0].document)
+        return parse_document(kind, rows[0].document)
 
     async def trim_tombstones(self, *, kept: timedelta = TOMBSTONES_KEPT) -> None:
         """Forget deletions older than ``kept``: a watch that has not seen them expires."""

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import gc
+import json
+import logging
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from prometheus_client import Counter
+from pydantic import ValidationError
 from sqlalchemy import ARRAY, ColumnElement, Text, and_, cast, func, literal, literal_column, not_
 from sqlalchemy.dialects.postgresql import JSON
 
 from reactorsync.db.models import ResourceRow
 from reactorsync.resources import API_VERSION, FieldSelector, LabelSelector
 from reactorsync.resources.selector import LabelRequirement, SelectorOperator
-from reactorsync.store.port import R
+from reactorsync.store.port import R, Unreadable
+
+log = logging.getLogger(__name__)
+
+UNREADABLE: Final = Counter(
+    "reactorsync_store_unreadable_total",
+    "Stored resources that were passed over because they are not valid, each time they were read.",
+    ["kind"],
+)
 
 DOCUMENT_SQL: Final = f"""json_build_object(
     'apiVersion', '{API_VERSION}', 'kind', resource.kind,
@@ -38,8 +50,28 @@ def kind_name(kind: type[R]) -> str:
     return str(kind.model_fields["kind"].default)
 
 
-def parse_documents(kind: type[R], documents: Sequence[str]) -> list[R]:
-    """Return the resources that documents are of.
+def parse_document(kind: type[R], document: str) -> R:
+    """Return the resource that a document is of. Raises :class:`Unreadable`."""
+    try:
+        return kind.model_validate_json(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise Unreadable(
+            f"{kind_name(kind)} {document_name(document)}: {where}: {first['msg']}"
+        ) from error
+
+
+def document_name(document: str) -> str:
+    """Return ``namespace/name`` of a document, whatever else is in it."""
+    metadata = json.loads(document)["metadata"]
+    return f"{metadata['namespace']}/{metadata['name']}"
+
+
+def parse_documents(kind: type[R], documents: Sequence[str]) -> list[R | None]:
+    """Return the resources that documents are of, ``None`` for each that cannot be read.
+
+    One that an earlier release let in must not hide all others: it is counted and logged.
 
     The garbage collector pauses: it would search the growing heap over and over for cycles that
     parsing does not make, which takes four times as long as the parsing.
@@ -47,10 +79,19 @@ def parse_documents(kind: type[R], documents: Sequence[str]) -> list[R]:
     was_enabled = gc.isenabled()
     gc.disable()
     try:
-        return [kind.model_validate_json(document) for document in documents]
+        return [_parsed(kind, document) for document in documents]
     finally:
         if was_enabled:
             gc.enable()
+
+
+def _parsed(kind: type[R], document: str) -> R | None:
+    try:
+        return parse_document(kind, document)
+    except Unreadable as error:
+        UNREADABLE.labels(kind_name(kind)).inc()
+        log.error("passing over what cannot be read: %s", error)
+        return None
 
 
 def matches_labels(selector: LabelSelector) -> ColumnElement[bool]:

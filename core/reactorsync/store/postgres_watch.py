@@ -142,7 +142,8 @@ async def watch(
                     cursor.check(page)
                     objects = parse_documents(kind, [row.document for row in page.rows])
                     for row, resource in zip(page.rows, objects, strict=True):
-                        if (type_ := cursor.pass_row(row)) is not None:
+                        type_ = cursor.pass_row(row)
+                        if type_ is not None and resource is not None:
                             yield WatchEvent(
                                 type=type_,
                                 object=resource,

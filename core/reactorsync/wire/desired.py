@@ -26,6 +26,7 @@ from reactorsync.wire.keys import reactor_key
 
 DESIRED_VERSION: Final = 1
 DESIRED_TYPE: Final = "dev.reactorsync.reactor.desired.v1"
+TOMBSTONE_TYPE: Final = "dev.reactorsync.reactor.deleted.v1"
 SNAPSHOT_TYPE: Final = "dev.reactorsync.shard.snapshot.v1"
 
 
@@ -105,7 +106,7 @@ class DesiredReactor(Model):
     @property
     def revision(self) -> str:
         """Digest of the content: what a generator acknowledges, equal exactly for equal content."""
-        return hashlib.blake2b(self.encode(), digest_size=8).hexdigest()
+        return revision_of(self.encode())
 
     def encode(self) -> bytes:
         """Return the record's value: canonical JSON (sorted keys, no spaces)."""
@@ -121,6 +122,23 @@ class DesiredReactor(Model):
             time_us=time_us,
             content_type=JSON,
         )
+
+
+def revision_of(value: bytes) -> str:
+    """Return the revision of an encoded desired state."""
+    return hashlib.blake2b(value, digest_size=8).hexdigest()
+
+
+def tombstone_envelope(key: str, *, source: str, time_us: int) -> Envelope:
+    """Return the envelope to publish a null value with: the reactor ``key`` is gone."""
+    return Envelope(
+        id=f"{key}/deleted/{time_us}",
+        source=source,
+        type=TOMBSTONE_TYPE,
+        subject=key,
+        time_us=time_us,
+        content_type=JSON,
+    )
 
 
 def decode_desired(value: bytes) -> DesiredReactor:

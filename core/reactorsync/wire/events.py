@@ -75,7 +75,7 @@ class ReactorApplied(ReactorEvent):
 
     @property
     def identity(self) -> str:  # noqa: D102
-        return f"applied/{self.generator}/{self.revision}"
+        return f"applied/{self.generator}/{self.revision}/{self.tick_us}"
 
 
 class ReactorObserved(ReactorEvent):
@@ -109,7 +109,7 @@ class FaultInjected(FaultEvent):
 
     @property
     def identity(self) -> str:  # noqa: D102
-        return f"injected/{self.fault_id}"
+        return f"injected/{self.fault_id}/{self.tick_us}"
 
 
 class FaultRecovered(FaultEvent):
@@ -119,7 +119,7 @@ class FaultRecovered(FaultEvent):
 
     @property
     def identity(self) -> str:  # noqa: D102
-        return f"recovered/{self.fault_id}"
+        return f"recovered/{self.fault_id}/{self.tick_us}"
 
 
 class ReactorTripped(ReactorEvent):

@@ -1,8 +1,8 @@
 """Names of the topics and how each is kept.
 
 Apache Kafka enforces retention and compaction itself. The embedded broker does neither and slows
-down as a partition grows, so its profile cuts the topics that keep growing into time slots: a slot is a
-topic of its own, named by its number, created ahead and deleted when it has been consumed.
+down as a partition grows, so its profile cuts the topics that keep growing into time slots: a slot
+is a topic of its own, named by its number, created ahead and deleted when it has been consumed.
 """
 
 from __future__ import annotations
@@ -44,8 +44,11 @@ class TopicSpec:
 _KEPT_MS: Final = {"events": 7 * DAY_MS, "telemetry": DAY_MS, "checkpoints": None}
 """How long Kafka keeps the topics of a purpose; ``None`` compacts them."""
 
-_SLOTS_LONG: Final = {"events": 48, "telemetry": 1, "checkpoints": 1}
-"""Length of a purpose's slots, in ``slot_seconds``. Events are few, and read again after a restart."""
+_SLOTS_LONG: Final = {"events": 24, "telemetry": 1, "checkpoints": 1}
+"""Length of a purpose's slots, in ``slot_seconds``: events are few and read again at a restart."""
+
+UNREAD_SLOTS_KEPT: Final = 12
+"""Telemetry slots before the present one that are kept although they are not stored yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ class Topics:
         return f"{self.prefix}.dead-letter"
 
     def events(self, time_us: int) -> str:
-        """Return the topic that takes events sent at ``time_us``: what happened, one record each."""
+        """Return the topic that takes events, one record each, sent at ``time_us``."""
         return self._in_slot("events", time_us)
 
     def telemetry(self, time_us: int) -> str:
@@ -109,20 +112,31 @@ class Topics:
         return self._slots("events", now_us, (-1, 0))
 
     def expired(self, names: set[str], now_us: int) -> set[str]:
-        """Return those of ``names`` that are slots before the previous one."""
+        """Return those of ``names`` that are slots before the previous one.
+
+        Those of telemetry may be deleted once they are stored, the others at once.
+        """
+        return self._before(names, now_us, slots=1, purposes=tuple(_SLOTS_LONG))
+
+    def overdue(self, names: set[str], now_us: int) -> set[str]:
+        """Return those of ``names`` that are telemetry slots too old to be kept, stored or not."""
+        return self._before(names, now_us, slots=UNREAD_SLOTS_KEPT, purposes=("telemetry",))
+
+    def _before(
+        self, names: set[str], now_us: int, *, slots: int, purposes: Sequence[str]
+    ) -> set[str]:
         if self.slot_seconds is None:
             return set()
-        purposes = "|".join(_SLOTS_LONG)
-        slotted = re.compile(rf"^{re.escape(self.prefix)}\.({purposes})\.(\d+)$")
+        slotted = re.compile(rf"^{re.escape(self.prefix)}\.({'|'.join(purposes)})\.(\d+)$")
         return {
             name
             for name in names
             if (match := slotted.match(name))
-            and int(match[2]) < now_us // self._slot_us(match[1]) - 1
+            and int(match[2]) < now_us // self._slot_us(match[1]) - slots
         }
 
     def _slots(self, purpose: str, now_us: int, steps: Sequence[int]) -> tuple[str, ...]:
-        """Return the topics of a purpose, so many slots from now; without slots the one there is."""
+        """Return a purpose's topics, so many slots from now; without slots the one there is."""
         if self.slot_seconds is None:
             return (self._in_slot(purpose, now_us),)
         length_us = self._slot_us(purpose)

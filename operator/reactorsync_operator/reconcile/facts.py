@@ -11,7 +11,7 @@ from typing import Final
 from reactorsync.planning.compose import CONFLICT
 from reactorsync.planning.schedule import is_open
 from reactorsync.planning.targets import Failure
-from reactorsync.resources import AnomalyScenario, AnomalyScenarioSpec
+from reactorsync.resources import AnomalyScenario, AnomalyScenarioSpec, AnomalyScenarioStatus
 from reactorsync.resources.scenario import (
     Run,
     RunPhase,
@@ -19,6 +19,7 @@ from reactorsync.resources.scenario import (
     TargetCounts,
     TargetFailure,
 )
+from reactorsync.wire.envelope import from_micros
 from reactorsync_operator.reconcile.observed import ObservedScenario, RunReport
 
 SETTLE: Final = timedelta(seconds=60)
@@ -45,6 +46,9 @@ class Facts:
         expected: targets the faults are to act on as declared.
         awaited: those of them that never reported a fault of the run acting.
         acting: reactors on which a fault of the run acts, by their reports.
+        unheard: reactors on which a fault acted when the status was written, and of which nothing
+            is known since: a broker forgot what they reported.
+        reports_lost: whether any report is missing that the status was written from.
         missed: whether the run lay wholly in the past when it was first seen.
         delivery_problem: why desired state cannot be published now.
     """
@@ -58,6 +62,8 @@ class Facts:
     expected: int
     awaited: int
     acting: int
+    unheard: int
+    reports_lost: bool
     missed: bool
     report: RunReport
     delivery_problem: str | None
@@ -93,9 +99,11 @@ class Facts:
             return False
         if self.now >= self.settles_at:
             return True
+        if self.acting or self.unheard:
+            return False
         if self.run.phase is RunPhase.ABORTED:
-            return self.acting == 0 and self.counts.injected > 0
-        return self.acting == 0 and self.awaited == 0
+            return self.counts.injected > 0
+        return self.awaited == 0
 
 
 def establish(
@@ -103,7 +111,9 @@ def establish(
 ) -> Facts:
     """Return the facts of a scenario whose run has been advanced to ``now``."""
     status = observed.scenario.status
-    report = _report_of(observed, run)
+    is_stored = _is_stored(observed.scenario, run)
+    report = observed.report if is_stored else RunReport()
+    tally = _tally(status, report) if is_stored else _Tally(0, 0, 0)
     failures = _failures(observed)
     failed_names = {failure.reactor for failure in failures}
     over = run.end_time if run is not None and not is_open(run) else None
@@ -116,8 +126,8 @@ def establish(
     counts = TargetCounts(
         matched=observed.selection.matched,
         selected=len(observed.selection.chosen),
-        injected=len(report.injected),
-        recovered=len(report.injected) - len(report.acting),
+        injected=tally.injected,
+        recovered=tally.recovered,
         failed=len(failures),
     )
     shown = _shown(failures)
@@ -138,17 +148,42 @@ def establish(
         counts=counts,
         failures=shown,
         expected=len(wanted),
-        awaited=sum(uid not in report.injected for uid in wanted),
+        awaited=max(sum(uid not in report.injected for uid in wanted) - tally.lost, 0),
         acting=len(report.acting),
-        missed=over is not None and not _is_stored(observed.scenario, run),
+        unheard=tally.injected - tally.recovered - len(report.acting),
+        reports_lost=tally.lost > 0 or _began_earlier(run, report),
+        missed=over is not None and not is_stored,
         report=report,
         delivery_problem=observed.delivery_problem,
     )
 
 
-def _report_of(observed: ObservedScenario, run: Run | None) -> RunReport:
-    """Return what was reported of ``run``: nothing yet, if it is about to be written."""
-    return observed.report if _is_stored(observed.scenario, run) else RunReport()
+@dataclass(frozen=True, slots=True)
+class _Tally:
+    """Reactors that a run has acted on; ``lost`` of them are known from the status alone."""
+
+    injected: int
+    recovered: int
+    lost: int
+
+
+def _tally(status: AnomalyScenarioStatus, report: RunReport) -> _Tally:
+    """Return what is known of a stored run: never less than its status says was reported."""
+    reported, recovered = len(report.injected), len(report.injected) - len(report.acting)
+    lost = max(status.targets.injected - reported, 0)
+    return _Tally(
+        injected=reported + lost,
+        recovered=recovered + min(lost, max(status.targets.recovered - recovered, 0)),
+        lost=lost,
+    )
+
+
+def _began_earlier(run: Run | None, report: RunReport) -> bool:
+    """Return whether the run's first report, as the status tells its time, is not known."""
+    if run is None or run.injected_time is None:
+        return False
+    first_us = report.first_injected_us
+    return first_us is None or from_micros(first_us) > run.injected_time
 
 
 def _is_stored(scenario: AnomalyScenario, run: Run | None) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from reactorsync.planning.wording import counted
 from reactorsync.resources.scenario import RunPhase, ScenarioMode, ScenarioState
 from reactorsync_operator.reconcile.conditions import Finding, false, true, unknown
 from reactorsync_operator.reconcile.facts import REPORT_WITHIN, Facts
@@ -15,7 +16,7 @@ def targets_resolved(facts: Facts) -> Finding:
     counts = facts.counts
     if counts.selected == 0:
         return false(ScenarioReason.NO_TARGETS, "no reactor matches")
-    message = f"{counts.selected} of {counts.matched} matching reactors chosen"
+    message = f"{counts.selected} of {counted(counts.matched, 'matching reactor')} chosen"
     if counts.failed:
         message += f"; on {counts.failed} the faults cannot act as declared"
     return true(ScenarioReason.RESOLVED, message)
@@ -28,12 +29,15 @@ def injected(facts: Facts) -> Finding:
         return false(ScenarioReason.DRY_RUN)
     if run is None:
         return unknown(ScenarioReason.NOT_STARTED)
-    progress = f"{counts.injected} of {facts.expected} targets reported the fault acting"
+    reported = facts.expected - facts.awaited
+    progress = f"{reported} of {counted(facts.expected, 'target')} reported the fault acting"
     if facts.expected > 0 and facts.awaited == 0:
         return true(ScenarioReason.ALL_INJECTED, progress)
     if not facts.run_is_open:
         if run.start_time >= run.end_time:
             return false(ScenarioReason.NOT_INJECTED, "the run was ended before it began")
+        if facts.reports_lost:
+            return unknown(ScenarioReason.NOT_REPORTED, _lost(progress))
         if counts.injected:
             return false(ScenarioReason.PARTLY_INJECTED, progress)
         return false(ScenarioReason.NOT_INJECTED, progress)
@@ -61,17 +65,23 @@ def recovered(facts: Facts) -> Finding:
     counts = facts.counts
     if facts.run is None:
         return unknown(ScenarioReason.NOT_STARTED)
-    progress = f"{counts.recovered} of {counts.injected} targets reported their faults gone"
+    progress = (
+        f"{counts.recovered} of {counted(counts.injected, 'target')} reported their faults gone"
+    )
     if facts.run_is_open:
         if counts.injected == 0:
             return unknown(ScenarioReason.NOTHING_INJECTED)
-        if facts.acting:
+        if facts.acting or facts.unheard:
             return false(ScenarioReason.FAULTS_ACTIVE)
         return false(ScenarioReason.RUN_IN_PROGRESS)
     if facts.acting:
         if facts.settled:
             return unknown(ScenarioReason.NOT_REPORTED, progress)
         return false(ScenarioReason.RECOVERING, progress)
+    if facts.unheard:
+        if facts.settled:
+            return unknown(ScenarioReason.NOT_REPORTED, _lost(progress))
+        return unknown(ScenarioReason.RECOVERING, progress)
     if counts.injected:
         return true(ScenarioReason.ALL_RECOVERED, progress)
     if facts.settled:
@@ -100,18 +110,21 @@ def succeeded(facts: Facts) -> Finding:
     if counts.failed:
         return false(
             ScenarioReason.TARGETS_FAILED,
-            f"on {counts.failed} reactors the faults could not act as declared",
+            f"on {counted(counts.failed, 'reactor')} the faults could not act as declared",
         )
     if facts.expected == 0 and counts.injected == 0:
         return false(ScenarioReason.NO_TARGETS)
+    if facts.reports_lost and (facts.awaited or facts.unheard):
+        return unknown(ScenarioReason.NOT_REPORTED, "the broker has forgotten what was reported")
     if facts.awaited:
         return false(
             ScenarioReason.NOT_INJECTED if counts.injected == 0 else ScenarioReason.PARTLY_INJECTED,
-            f"{facts.awaited} of {facts.expected} targets never reported the fault acting",
+            f"{facts.awaited} of {counted(facts.expected, 'target')} never reported it acting",
         )
     if facts.acting:
         return false(
-            ScenarioReason.NOT_RECOVERED, f"{facts.acting} targets never reported the fault gone"
+            ScenarioReason.NOT_RECOVERED,
+            f"{counted(facts.acting, 'target')} never reported the fault gone",
         )
     return true(ScenarioReason.COMPLETED)
 
@@ -125,7 +138,8 @@ def ready(facts: Facts) -> Finding:
         return false(ScenarioReason.DELIVERY_UNAVAILABLE, facts.delivery_problem)
     if spec.state is not ScenarioState.ACTIVE and facts.acting and not facts.settled:
         return false(
-            ScenarioReason.LIFTING, f"{facts.acting} targets have not reported the fault gone"
+            ScenarioReason.LIFTING,
+            f"{counted(facts.acting, 'target')} yet to report the fault gone",
         )
     if spec.state is ScenarioState.SUSPENDED:
         return true(ScenarioReason.SUSPENDED)
@@ -140,7 +154,7 @@ def ready(facts: Facts) -> Finding:
             facts,
             false(
                 ScenarioReason.INJECTING,
-                f"{facts.awaited} of {facts.expected} targets have not reported the fault acting",
+                f"{facts.awaited} of {counted(facts.expected, 'target')} yet to report it acting",
             ),
         )
     if facts.next_run_time is not None:
@@ -169,12 +183,13 @@ def summary(facts: Facts) -> str:
     """Return the state in a few words; nothing in it changes merely because time passes."""
     spec, run, counts = facts.spec, facts.run, facts.counts
     if spec.mode is ScenarioMode.DRY_RUN:
-        return f"Dry run: would act on {counts.selected} of {counts.matched} reactors"
+        return f"Dry run: would act on {counts.selected} of {counted(counts.matched, 'reactor')}"
     if run is None or (facts.next_run_time is not None and not facts.run_is_open):
         return _waiting(facts)
     match run.phase:
         case RunPhase.PENDING:
-            return f"Run {run.number} starts {_at(run.start_time)} on {counts.selected} reactors"
+            targets = counted(counts.selected, "reactor")
+            return f"Run {run.number} starts {_at(run.start_time)} on {targets}"
         case RunPhase.RUNNING:
             lifted = ", suspended" if spec.state is ScenarioState.SUSPENDED else ""
             return (
@@ -189,13 +204,17 @@ def summary(facts: Facts) -> str:
             )
 
 
+def _lost(progress: str) -> str:
+    return f"{progress}; the broker has forgotten other reports"
+
+
 def _waiting(facts: Facts) -> str:
     if facts.spec.state is ScenarioState.SUSPENDED:
         return "Suspended before its first run" if facts.run is None else "Suspended"
     if facts.spec.state is ScenarioState.ABORTED:
         return "Aborted before its first run"
     if facts.next_run_time is not None:
-        on = f" on {facts.counts.selected} reactors" if facts.run is None else ""
+        on = f" on {counted(facts.counts.selected, 'reactor')}" if facts.run is None else ""
         return f"Next run {_at(facts.next_run_time)}{on}"
     return "Waiting for a reactor that matches"
 

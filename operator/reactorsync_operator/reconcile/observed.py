@@ -62,7 +62,7 @@ class ReactorReport:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """The desired state that the broker last acknowledged for a reactor, and when."""
+    """A desired state of a reactor, and when it was offered, or acknowledged by the broker."""
 
     revision: str
     time_us: int
@@ -75,6 +75,8 @@ class ObservedReactor:
     Attributes:
         scenarios: those that chose the reactor.
         heartbeat_us: when a generator last said that it simulates the reactor's shard.
+        offered: the desired state that the last plan offered, and since when.
+        publication: the desired state that the broker last acknowledged, and when.
         delivery_problem: why desired state cannot be published now.
     """
 
@@ -82,6 +84,7 @@ class ObservedReactor:
     scenarios: tuple[AnomalyScenario, ...] = ()
     report: ReactorReport | None = None
     heartbeat_us: int | None = None
+    offered: Publication | None = None
     publication: Publication | None = None
     delivery_problem: str | None = None
 
@@ -99,7 +102,7 @@ class RunReport:
     """What was reported of one run, over all reactors.
 
     Attributes:
-        injected: reactors on which a fault of the run was reported to act, now or before.
+        injected: reactors on which a fault of the run was reported to act, or to act no longer.
         acting: those of them on which one still acts.
     """
 

@@ -182,13 +182,16 @@ class _Plan:
 
     def _within_grace(self) -> bool:
         """Return whether a generator still has time to acknowledge the present faults."""
-        publication = self.observed.publication
-        if publication is None or publication.revision != self.revision:
-            self.moments.append(self.now + ACKNOWLEDGE_GRACE)
-            return True
-        overdue_at = from_micros(publication.time_us) + ACKNOWLEDGE_GRACE
+        overdue_at = self._asked_for_since() + ACKNOWLEDGE_GRACE
         self.moments.append(overdue_at)
         return self.now < overdue_at
+
+    def _asked_for_since(self) -> datetime:
+        """Return when the present state was published; until it is, when it was first offered."""
+        for known in (self.observed.publication, self.observed.offered):
+            if known is not None and known.revision == self.revision:
+                return from_micros(known.time_us)
+        return self.now
 
     def _shard_is_heard_of(self) -> bool:
         heartbeat_us = self.observed.heartbeat_us

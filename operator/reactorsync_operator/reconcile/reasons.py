@@ -68,7 +68,8 @@ class ScenarioReason(StrEnum):
     NOTHING_INJECTED = "NothingInjected"
     """There is nothing to recover from."""
     NOT_REPORTED = "NotReported"
-    """Faults have expired by themselves; some targets did not report it."""
+    """Faults have expired by themselves; whether they acted or ended was not reported, or the
+    broker has forgotten it."""
     LIFTING = "Lifting"
     """Faults are to be lifted and some targets have not reported it."""
     LIFT_OVERDUE = "LiftOverdue"

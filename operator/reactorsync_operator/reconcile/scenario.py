@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from reactorsync.resources import AnomalyScenario, AnomalyScenarioStatus, ConditionStatus
+from reactorsync.resources import (
+    AnomalyScenario,
+    AnomalyScenarioStatus,
+    Condition,
+    ConditionStatus,
+)
 from reactorsync.resources.scenario import Run, ScenarioMode
 from reactorsync.wire.envelope import from_micros
 from reactorsync_operator.reconcile import findings
@@ -95,7 +100,15 @@ def _decided(scenario: AnomalyScenario, run: Run | None) -> bool:
         (one for one in scenario.status.conditions if one.type == SUCCEEDED),
         None,
     )
-    return outcome is not None and outcome.status is not ConditionStatus.UNKNOWN
+    return is_final(outcome)
+
+
+def is_final(outcome: Condition | None) -> bool:
+    """Return whether ``Succeeded`` says what became of a run, be it that nobody can tell."""
+    return outcome is not None and (
+        outcome.status is not ConditionStatus.UNKNOWN
+        or outcome.reason == ScenarioReason.NOT_REPORTED
+    )
 
 
 def _set_conditions(conditions: ConditionList, facts: Facts, *, decided: bool) -> datetime | None:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from reactorsync.planning.schedule import (
     Due,
@@ -95,6 +96,12 @@ def ticks(schedule: Schedule, after: datetime, count: int) -> list[datetime]:
 )
 def test_the_next_tick(schedule: Schedule, start: str, expected: list[str]) -> None:
     assert ticks(schedule, utc(start), len(expected)) == [utc(one) for one in expected]
+
+
+@pytest.mark.parametrize("cron", ["30 3 * *", "0 30 3 * * *", "30 3 * * * 2030", "", "@daily"])
+def test_only_five_fields_are_a_schedule(cron: str) -> None:
+    with pytest.raises(ValidationError, match="must be a five-field cron expression"):
+        Schedule(cron=cron)
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Bucharest", "America/New_York"])

@@ -88,15 +88,22 @@ def test_the_value_is_canonical_json() -> None:
 @pytest.mark.parametrize(
     ("event", "identifier"),
     [
-        (EVENTS[0], "default/bruce-1/applied/g/ab"),
+        (EVENTS[0], f"default/bruce-1/applied/g/ab/{TICK_US}"),
         (EVENTS[1], "default/bruce-1/5"),
-        (EVENTS[2], "default/bruce-1/injected/u/1/leak"),
-        (EVENTS[3], "default/bruce-1/recovered/u/1/leak"),
+        (EVENTS[2], f"default/bruce-1/injected/u/1/leak/{TICK_US}"),
+        (EVENTS[3], f"default/bruce-1/recovered/u/1/leak/{TICK_US}"),
         (EVENTS[6], "shard/3/5"),
     ],
 )
 def test_what_can_be_sent_again_keeps_its_id(event: Event, identifier: str) -> None:
     assert event.envelope(source="g", time_us=5).id == identifier
+
+
+@pytest.mark.parametrize("event", [EVENTS[0], EVENTS[2], EVENTS[3]], ids=lambda event: event.type)
+def test_what_happens_again_later_is_another_event(event: Event) -> None:
+    later = event.model_copy(update={"tick_us": TICK_US + 1})
+
+    assert later.envelope(source="g", time_us=5).id != event.envelope(source="g", time_us=5).id
 
 
 def test_the_subject_is_the_reactor_or_the_shard() -> None:

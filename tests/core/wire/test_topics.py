@@ -9,7 +9,7 @@ SLOTTED = Topics(prefix="plant", shards=4, slot_seconds=600)
 UNSLOTTED = Topics(prefix="plant", shards=4)
 NOW_US = 1_900_000_123 * SECOND_US
 SLOT = 1_900_000_123 // 600
-DAY = 1_900_000_123 // (48 * 600)
+DAY = 1_900_000_123 // (24 * 600)
 """Slot of the events, which are cut into longer ones."""
 
 
@@ -99,6 +99,20 @@ def test_slots_before_the_previous_one_are_expired() -> None:
         f"plant.events.{DAY - 2}",
     }
     assert UNSLOTTED.expired(names, NOW_US) == set()
+
+
+def test_telemetry_slots_wait_to_be_stored_but_not_for_ever() -> None:
+    names = {
+        *(f"plant.telemetry.{slot}" for slot in range(SLOT - 14, SLOT + 2)),
+        f"plant.checkpoints.{SLOT - 14}",
+        f"plant.events.{DAY - 14}",
+    }
+
+    assert SLOTTED.overdue(names, NOW_US) == {
+        f"plant.telemetry.{SLOT - 14}",
+        f"plant.telemetry.{SLOT - 13}",
+    }
+    assert UNSLOTTED.overdue(names, NOW_US) == set()
 
 
 def test_topics_that_exist_are_never_expired() -> None:
