@@ -44,7 +44,7 @@ from reactorsync.wire.events import ShardHeartbeat
 from reactorsync_local.machine.parts import TOPICS
 from reactorsync_local.supervisor import InstanceState, free_port
 
-SIZES: Final = (1000, 10_000, 20_000)
+SIZES: Final = (10_000, 20_000)
 SECONDS: Final = 60
 SETTLING_SECONDS: Final = 20
 GOAL: Final = 10_000

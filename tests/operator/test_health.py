@@ -34,5 +34,23 @@ def test_health(
     state: HealthState,
     score: int | None,
 ) -> None:
-    health = assess(faults, trip_cause=trip, heard_of=heard_of)
+    health = assess(faults, trip_cause=trip, power_error_permille=12, heard_of=heard_of)
+    assert (health.state, health.score) == (state, score)
+
+
+@pytest.mark.parametrize(
+    ("faults", "error", "state", "score"),
+    [
+        ([], 50, HealthState.NOMINAL, 100),
+        ([], 51, HealthState.DEGRADED, 95),
+        ([], 990, HealthState.DEGRADED, 10),
+        ([LEAK], 300, HealthState.DEGRADED, 65),
+    ],
+    ids=["regulated", "just away", "restarting", "away with a fault"],
+)
+def test_power_away_from_its_setpoint_is_not_nominal(
+    faults: list[ActingFault], error: int, state: HealthState, score: int
+) -> None:
+    health = assess(faults, trip_cause=None, power_error_permille=error, heard_of=True)
+
     assert (health.state, health.score) == (state, score)

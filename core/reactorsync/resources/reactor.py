@@ -122,7 +122,10 @@ class Health(Model):
     """How the plant is, by its own readings."""
 
     state: HealthState = Field(
-        description="Nominal, Degraded (a fault is active), Tripped (shut down) or Unknown."
+        description=(
+            "Nominal, Degraded (a fault acts, or power is away from its setpoint), Tripped or "
+            "Unknown."
+        )
     )
     score: int | None = Field(
         default=None, ge=0, le=100, description="Health score, 100 is best; absent while unknown."

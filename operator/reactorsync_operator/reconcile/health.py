@@ -2,7 +2,9 @@
 
 The score is 100 for a plant that no fault acts on. The worst fault takes half of its severity away
 (a sensor fault, which leaves the plant alone, a fifth), each further one five points more, but
-never below 10 while the plant runs. A tripped plant scores 0: it does nothing it was built for.
+never below 10 while the plant runs. Power more than 5 % of rated away from its setpoint (a plant
+brought back after a trip, or moved to a new setpoint) counts like a fault: it takes away the
+per cent that are missing. A tripped plant scores 0: it does nothing it was built for.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ _PROCESS_WEIGHT: Final = 0.5
 _SENSOR_WEIGHT: Final = 0.2
 _FURTHER_FAULT: Final = 5
 _LOWEST_RUNNING: Final = 10
+_REGULATED_PERMILLE: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +31,28 @@ class ActingFault:
     severity_percent: int
 
 
-def assess(faults: Sequence[ActingFault], *, trip_cause: str | None, heard_of: bool) -> Health:
-    """Return the health of a plant; ``heard_of`` is whether recent telemetry says how it is."""
+def assess(
+    faults: Sequence[ActingFault],
+    *,
+    trip_cause: str | None,
+    power_error_permille: int,
+    heard_of: bool,
+) -> Health:
+    """Return the health of a plant.
+
+    ``power_error_permille`` is how far its power is from the setpoint, either way; ``heard_of`` is
+    whether recent telemetry says how it is.
+    """
     if not heard_of:
         return Health(state=HealthState.UNKNOWN)
     if trip_cause is not None:
         return Health(state=HealthState.TRIPPED, score=0)
-    if not faults:
+    points = [_points(fault) for fault in faults]
+    if power_error_permille > _REGULATED_PERMILLE:
+        points.append(power_error_permille / 10)
+    if not points:
         return Health(state=HealthState.NOMINAL, score=100)
-    worst = max(_points(fault) for fault in faults)
-    score = 100 - worst - _FURTHER_FAULT * (len(faults) - 1)
+    score = 100 - max(points) - _FURTHER_FAULT * (len(points) - 1)
     return Health(state=HealthState.DEGRADED, score=max(round(score), _LOWEST_RUNNING))
 
 

@@ -243,6 +243,9 @@ class _Plan:
                 for fault in active
             ],
             trip_cause=self.report.trip_cause,
+            power_error_permille=abs(
+                (self.report.power_permille or 0) - self.desired.power_setpoint_permille
+            ),
             heard_of=self.report.power_permille is not None and self._shard_is_heard_of(),
         )
 
@@ -252,6 +255,12 @@ class _Plan:
                 return true(ReactorReason.WITHIN_LIMITS)
             case HealthState.TRIPPED:
                 return false(ReactorReason.TRIPPED, self.report.trip_cause or "")
+            case HealthState.DEGRADED if not active:
+                return false(
+                    ReactorReason.AWAY_FROM_SETPOINT,
+                    f"power is at {self.report.power_permille} permille of rated, the setpoint at "
+                    f"{self.desired.power_setpoint_permille}",
+                )
             case HealthState.DEGRADED:
                 named = ", ".join(f"{fault.fault} ({fault.scenario})" for fault in active[:3])
                 return false(ReactorReason.FAULT_ACTIVE, named)

@@ -22,6 +22,8 @@ class ReactorReason(StrEnum):
     """No fault acts and the plant is not tripped."""
     FAULT_ACTIVE = "FaultActive"
     """A fault acts on the plant."""
+    AWAY_FROM_SETPOINT = "AwayFromSetpoint"
+    """No fault acts, but the power is not where it is asked to be: it is on its way."""
     TRIPPED = "Tripped"
     """The protection system has shut the plant down."""
     NO_TELEMETRY = "NoTelemetry"
