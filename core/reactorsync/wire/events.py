@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from typing import ClassVar, Final
 from uuid import UUID
 
@@ -19,16 +20,16 @@ from reactorsync.wire.errors import (
 from reactorsync.wire.keys import reactor_key
 
 
-class Event(Model):
+class Event(Model, ABC):
     """Base of all events. ``subject`` doubles as the record key."""
 
     model_config = ConfigDict(extra="ignore")
     type: ClassVar[str]
 
     @property
+    @abstractmethod
     def subject(self) -> str:
         """What the event is about: a reactor key, or ``shard/<n>``."""
-        raise NotImplementedError
 
     @property
     def identity(self) -> str:
