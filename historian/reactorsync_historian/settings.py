@@ -52,7 +52,7 @@ class HistorianSettings(KafkaSettings, DatabaseSettings):
     @property
     def consumer_group(self) -> str:
         """Name of the consumer group, in Kafka and in ``consumer_offset``."""
-        return f"{self.topic_prefix}-historian"
+        return self.topics.historian_group
 
     @property
     def retention(self) -> timedelta:

@@ -79,9 +79,7 @@ class Operator:
             since=self._reconciler.relevant_since,
             now_us=_now_us,
         )
-        self._topics_keeper = TopicsKeeper(
-            bus, topics, historian_group=f"{settings.topic_prefix}-historian"
-        )
+        self._topics_keeper = TopicsKeeper(bus, topics, historian_group=topics.historian_group)
         self._reactors = Watcher(
             store,
             Reactor,

@@ -74,6 +74,11 @@ class Topics:
         """What could not be processed."""
         return f"{self.prefix}.dead-letter"
 
+    @property
+    def historian_group(self) -> str:
+        """Consumer group of the historian: what it has committed is stored."""
+        return f"{self.prefix}-historian"
+
     def events(self, time_us: int) -> str:
         """Return the topic that takes events, one record each, sent at ``time_us``."""
         return self._in_slot("events", time_us)

@@ -10,6 +10,7 @@ from reactorsync.resources import (
     AnomalyScenarioStatus,
     Condition,
     ConditionStatus,
+    condition_of,
 )
 from reactorsync.resources.scenario import Run, ScenarioMode
 from reactorsync.wire.envelope import from_micros
@@ -96,11 +97,7 @@ def _decided(scenario: AnomalyScenario, run: Run | None) -> bool:
     stored = scenario.status.run
     if run is None or stored is None or stored.number != run.number:
         return False
-    outcome = next(
-        (one for one in scenario.status.conditions if one.type == SUCCEEDED),
-        None,
-    )
-    return is_final(outcome)
+    return is_final(condition_of(scenario.status.conditions, SUCCEEDED))
 
 
 def is_final(outcome: Condition | None) -> bool:
