@@ -13,8 +13,9 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from socketserver import ThreadingMixIn
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final, Literal, TypeVar, cast
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import uvloop
@@ -33,13 +34,56 @@ _READY = Gauge(
 )
 
 
+LOOP_BLOCKED_SECONDS: Final = 5.0
+"""A part that beats, and whose event loop then does nothing else for so long, is not alive."""
+
+
+@dataclass(slots=True)
+class Liveness:
+    """Whether a part can still heal by itself; ``/healthz`` fails while it says it cannot.
+
+    What is failing outside belongs to :class:`Readiness`: a restart would not bring it back.
+    Everything here may be called from the event loop while the probes' thread asks.
+    """
+
+    clock: Callable[[], float] = time.monotonic
+    _problems: dict[str, str] = field(default_factory=dict)
+    _beat_at: float | None = None
+
+    def beat(self) -> None:
+        """Say that the event loop runs. From the first call on it must be said again and again."""
+        self._beat_at = self.clock()
+
+    def works(self, name: str) -> None:
+        """Say that ``name`` is as it should be."""
+        if self._problems.pop(name, None) is not None:
+            log.info("%s: alive again", name)
+
+    def fails(self, name: str, problem: str) -> None:
+        """Say that only a restart will help ``name``, and why in one line."""
+        if name not in self._problems:
+            log.error("%s: %s", name, problem)
+        self._problems[name] = problem
+
+    def problems(self) -> dict[str, str]:
+        """Return what is wrong, by name; nothing while the part is alive."""
+        problems = dict(self._problems)
+        beat_at = self._beat_at
+        blocked = 0.0 if beat_at is None else self.clock() - beat_at
+        if blocked > LOOP_BLOCKED_SECONDS:
+            problems["event loop"] = f"blocked for {blocked:.0f} s"
+        return problems
+
+
 @dataclass(slots=True)
 class Readiness:
     """Which dependencies of a part work now; the part is ready when all of them do.
 
     A part declares its dependencies at start, so that it is not ready before each has worked once.
+    ``liveness`` says whether the part itself works.
     """
 
+    liveness: Liveness = field(default_factory=Liveness)
     _problems: dict[str, str | None] = field(default_factory=dict)
 
     def expect(self, *dependencies: str) -> None:
@@ -128,7 +172,9 @@ async def probe_server(
         if path == "/metrics":
             return cast("Iterable[bytes]", metrics(environ, start_response))
         if path == "/healthz":
-            status, body = "200 OK", {"status": "ok"}
+            problems = readiness.liveness.problems()
+            status = "503 Service Unavailable" if problems else "200 OK"
+            body = {"status": "failing" if problems else "ok"} | problems
         elif path == "/readyz":
             status = "200 OK" if readiness.ready else "503 Service Unavailable"
             body = readiness.report()
@@ -168,34 +214,71 @@ def load_settings(settings_class: type[S]) -> S:
         raise SystemExit(EXIT_SETTINGS) from error
 
 
-def configure_logging(level: str) -> None:
+LogFormat = Literal["text", "json"]
+
+_ABOUT: Final = ("kind", "namespace", "name")
+
+
+def about(kind: str, namespace: str, name: str) -> dict[str, str]:
+    """Return ``extra`` of a log record that is about one object, so that it can be searched by."""
+    return {"object_kind": kind, "object_namespace": namespace, "object_name": name}
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line, with the keys of the object a record is :func:`about`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        written = datetime.fromtimestamp(record.created, UTC)
+        line = {
+            "time": written.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        for key in _ABOUT:
+            value = getattr(record, f"object_{key}", None)
+            if value is not None:
+                line[key] = str(value)
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def configure_logging(level: str, log_format: LogFormat = "text") -> None:
     """Log to standard error: UTC time, level, logger, message."""
-    logging.basicConfig(
-        level=level.upper(),
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
-        force=True,
-    )
-    logging.Formatter.converter = time.gmtime
+    handler = logging.StreamHandler(sys.stderr)
+    if log_format == "json":
+        handler.setFormatter(JsonFormatter())
+    else:
+        formatter = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+        formatter.converter = time.gmtime
+        handler.setFormatter(formatter)
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("aiokafka").setLevel(logging.ERROR)
+
+
+def heed_signals(stopping: asyncio.Event) -> None:
+    """Set ``stopping`` at the first SIGTERM or SIGINT; end the process at the second."""
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        if stopping.is_set():
+            raise SystemExit(1)
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
 
 
 def run_part(part: Part, settings: Settings) -> None:
     """Run a part until SIGTERM or SIGINT: the first asks it to stop, the second ends it."""
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
 
     async def main() -> None:
         stopping = asyncio.Event()
         readiness = Readiness()
-        loop = asyncio.get_running_loop()
-
-        def stop() -> None:
-            if stopping.is_set():
-                raise SystemExit(1)
-            stopping.set()
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop)
+        heed_signals(stopping)
         async with probe_server(settings.metrics_host, settings.metrics_port, readiness):
             await part(stopping, readiness)
 

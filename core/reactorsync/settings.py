@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -59,6 +59,9 @@ class Settings(BaseSettings):
     )
 
     log_level: str = Field(default="INFO", description="Lowest level that is logged.")
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="Lines for people, or one JSON object a line."
+    )
     metrics_host: str = Field(
         default="127.0.0.1", description="Address the probes and metrics are served on."
     )

@@ -3,6 +3,7 @@
 from reactorsync.store.port import (
     AlreadyExists,
     Conflict,
+    Forbidden,
     Invalid,
     NotFound,
     ResourceList,
@@ -12,11 +13,13 @@ from reactorsync.store.port import (
     WatchEvent,
     WatchEventType,
     WatchExpired,
+    WrittenInPart,
 )
 
 __all__ = [
     "AlreadyExists",
     "Conflict",
+    "Forbidden",
     "Invalid",
     "NotFound",
     "ResourceList",
@@ -26,4 +29,5 @@ __all__ = [
     "WatchEvent",
     "WatchEventType",
     "WatchExpired",
+    "WrittenInPart",
 ]

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
+from uuid import UUID
 
 from reactorsync.resources import AnomalyScenario, FieldSelector, LabelSelector, Reactor
 
@@ -50,6 +51,18 @@ class Unreadable(StoreError):
 
 class StoreUnavailable(StoreError):
     """The store cannot be reached now; trying again later may help."""
+
+
+class Forbidden(StoreUnavailable):
+    """The store does not let us do that; trying again helps once somebody grants it."""
+
+
+class WrittenInPart(StoreUnavailable):
+    """The store went away in the middle: ``written`` are the objects it had stored by then."""
+
+    def __init__(self, message: str, written: Sequence[Reactor | AnomalyScenario]) -> None:
+        super().__init__(message)
+        self.written = written
 
 
 class WatchEventType(StrEnum):
@@ -124,16 +137,21 @@ class ResourceStore(Protocol):
         ...
 
     async def replace_statuses(self, resources: Sequence[R]) -> Sequence[R]:
-        """Replace many statuses in one transaction.
+        """Replace many statuses, answered in their order; they are of one kind.
 
-        An object that is gone, or whose version does not match, is left out of the answer.
+        An object that is gone, or whose version does not match, is left out of the answer. Where
+        this is not one transaction and the store goes away in the middle, :class:`WrittenInPart`
+        tells what was stored. Raises :class:`ValueError` when an object is named twice.
         """
         ...
 
-    async def delete(self, kind: type[R], namespace: str, name: str) -> R:
+    async def delete(
+        self, kind: type[R], namespace: str, name: str, *, uid: UUID | None = None
+    ) -> R:
         """Delete an object and return its last state.
 
-        Raises :class:`NotFound`, and :class:`Unreadable` when there is no state to return; the
+        With ``uid`` only that object: :class:`Conflict` if another one has the name by now. Raises
+        :class:`NotFound`, and :class:`Unreadable` when there is no state to return; the
         object is deleted then, too.
         """
         ...

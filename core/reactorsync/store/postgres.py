@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from datetime import timedelta
 from typing import Any, Final
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from pydantic import BaseModel, TypeAdapter
 from sqlalchemy import Executable, NullPool, Row, Text, and_, cast, select, text
@@ -24,7 +24,6 @@ from reactorsync.store.postgres_errors import outages_as_unavailable
 from reactorsync.store.postgres_query import (
     document,
     document_name,
-    kind_name,
     matches_fields,
     matches_labels,
     parse_document,
@@ -39,7 +38,8 @@ from reactorsync.store.postgres_statements import (
     status_writes,
 )
 from reactorsync.store.postgres_watch import watch
-from reactorsync.store.rules import check_update
+from reactorsync.store.reading import kind_name
+from reactorsync.store.rules import check_precondition, check_update
 
 TOMBSTONES_KEPT: Final = timedelta(hours=1)
 """How long a watch may be away and go on without listing again, if something was deleted."""
@@ -155,7 +155,7 @@ class PostgresStore:
         metadata = resource.metadata
         for _ in range(_ATTEMPTS):
             old = await self.get(type(resource), metadata.namespace, metadata.name)
-            _check_precondition(old, resource)
+            check_precondition(old, resource)
             check_update(old, resource)
             is_new_spec = resource.spec != old.spec
             if not is_new_spec and _labelling(resource) == _labelling(old):
@@ -180,7 +180,7 @@ class PostgresStore:
             return written[0]
         metadata = resource.metadata
         old = await self.get(type(resource), metadata.namespace, metadata.name)
-        _check_precondition(old, resource)
+        check_precondition(old, resource)
         raise Conflict(f"{_title(resource)} was changed in between")
 
     async def replace_statuses(self, resources: Sequence[R]) -> Sequence[R]:
@@ -200,16 +200,20 @@ class PostgresStore:
         written = parse_documents(type(resources[0]), [row.document for row in rows])
         return [resource for resource in written if resource is not None]
 
-    async def delete(self, kind: type[R], namespace: str, name: str) -> R:
+    async def delete(
+        self, kind: type[R], namespace: str, name: str, *, uid: UUID | None = None
+    ) -> R:
         """See :meth:`ResourceStore.delete`. Tombstones that have served their time go with it."""
         now = asyncio.get_running_loop().time()
         if now >= self._next_trim:
             self._next_trim = now + _SECONDS_BETWEEN_TRIMS
             await self.trim_tombstones()
         rows = await self._run(
-            DELETE, {"kind": kind_name(kind), "namespace": namespace, "name": name}
+            DELETE, {"kind": kind_name(kind), "namespace": namespace, "name": name, "uid": uid}
         )
         if not rows:
+            if uid is not None and (await self.get(kind, namespace, name)).metadata.uid != uid:
+                raise Conflict(f"{kind_name(kind)} {namespace}/{name} is another one by now")
             raise _not_found(kind, namespace, name)
         return parse_document(kind, rows[0].document)
 
@@ -262,17 +266,6 @@ def _to_json(model: BaseModel) -> str:
 
 def _labelling(resource: R) -> tuple[dict[str, str], dict[str, str]]:
     return resource.metadata.labels, resource.metadata.annotations
-
-
-def _check_precondition(old: R, new: R) -> None:
-    """Raise :class:`Conflict` if ``new`` was made from another object or version than ``old``."""
-    if new.metadata.uid not in (None, old.metadata.uid):
-        raise Conflict(f"{_title(new)} is another one of the same name by now")
-    if new.metadata.resource_version not in ("", old.metadata.resource_version):
-        raise Conflict(
-            f"{_title(new)} is at version {old.metadata.resource_version}, "
-            f"not {new.metadata.resource_version}"
-        )
 
 
 def _title(resource: R) -> str:

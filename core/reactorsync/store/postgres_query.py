@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import json
-import logging
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from prometheus_client import Counter
 from pydantic import ValidationError
 from sqlalchemy import ARRAY, ColumnElement, Text, and_, cast, func, literal, literal_column, not_
 from sqlalchemy.dialects.postgresql import JSON
@@ -16,15 +13,8 @@ from sqlalchemy.dialects.postgresql import JSON
 from reactorsync.db.models import ResourceRow
 from reactorsync.resources import API_VERSION, FieldSelector, LabelSelector
 from reactorsync.resources.selector import LabelRequirement, SelectorOperator
-from reactorsync.store.port import R, Unreadable
-
-log = logging.getLogger(__name__)
-
-UNREADABLE: Final = Counter(
-    "reactorsync_store_unreadable_total",
-    "Stored resources that were passed over because they are not valid, each time they were read.",
-    ["kind"],
-)
+from reactorsync.store.port import R
+from reactorsync.store.reading import read_all, unreadable
 
 DOCUMENT_SQL: Final = f"""json_build_object(
     'apiVersion', '{API_VERSION}', 'kind', resource.kind,
@@ -45,21 +35,12 @@ _COLUMNS: Final[dict[str, ColumnElement[Any]]] = {
 }
 
 
-def kind_name(kind: type[R]) -> str:
-    """Return the name of a kind, as it stands in manifests."""
-    return str(kind.model_fields["kind"].default)
-
-
 def parse_document(kind: type[R], document: str) -> R:
     """Return the resource that a document is of. Raises :class:`Unreadable`."""
     try:
         return kind.model_validate_json(document)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise Unreadable(
-            f"{kind_name(kind)} {document_name(document)}: {where}: {first['msg']}"
-        ) from error
+        raise unreadable(kind, document_name(document), error) from error
 
 
 def document_name(document: str) -> str:
@@ -69,29 +50,8 @@ def document_name(document: str) -> str:
 
 
 def parse_documents(kind: type[R], documents: Sequence[str]) -> list[R | None]:
-    """Return the resources that documents are of, ``None`` for each that cannot be read.
-
-    One that an earlier release let in must not hide all others: it is counted and logged.
-
-    The garbage collector pauses: it would search the growing heap over and over for cycles that
-    parsing does not make, which takes four times as long as the parsing.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        return [_parsed(kind, document) for document in documents]
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
-def _parsed(kind: type[R], document: str) -> R | None:
-    try:
-        return parse_document(kind, document)
-    except Unreadable as error:
-        UNREADABLE.labels(kind_name(kind)).inc()
-        log.error("passing over what cannot be read: %s", error)
-        return None
+    """Return the resources that documents are of, ``None`` for each that cannot be read."""
+    return read_all(kind, documents, parse_document)
 
 
 def matches_labels(selector: LabelSelector) -> ColumnElement[bool]:

@@ -85,6 +85,7 @@ DELETE: Final = text(
     UPDATE resource SET resource_version = turn.version, deleted_at = now()
     FROM turn
     WHERE kind = :kind AND namespace = :namespace AND name = :name AND deleted_at IS NULL
+        AND (CAST(:uid AS uuid) IS NULL OR uid = :uid)
     {_RETURNING}
     """  # noqa: S608
 )

@@ -17,7 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from reactorsync.service import Backoff
 from reactorsync.store.port import R, WatchEvent, WatchEventType, WatchExpired
 from reactorsync.store.postgres_errors import OUTAGES, unavailable
-from reactorsync.store.postgres_query import DOCUMENT_SQL, kind_name, parse_documents
+from reactorsync.store.postgres_query import DOCUMENT_SQL, parse_documents
+from reactorsync.store.reading import kind_name
 
 log = logging.getLogger(__name__)
 

@@ -1,9 +1,12 @@
-"""What may not change once it is set. Every store asks here; the CRDs say the same in CEL."""
+"""What a change must keep to: the version it was made from, and what may not change once set.
+
+The CRDs say the latter in CEL.
+"""
 
 from __future__ import annotations
 
 from reactorsync.resources import AnomalyScenario, Reactor, Resource
-from reactorsync.store.port import Invalid
+from reactorsync.store.port import Conflict, Invalid
 
 DESIGN_IMMUTABLE = "is immutable: delete the reactor and create it anew"
 FROZEN_AFTER_INJECTION = (
@@ -25,6 +28,18 @@ def check_update(old: Resource, new: Resource) -> None:
         _check_reactor(old, new)
     elif isinstance(old, AnomalyScenario) and isinstance(new, AnomalyScenario):
         _check_scenario(old, new)
+
+
+def check_precondition(old: Resource, new: Resource) -> None:
+    """Raise :class:`Conflict` if ``new`` was made from another object or version than ``old``."""
+    title = f"{new.kind} {new.metadata.namespace}/{new.metadata.name}"
+    if new.metadata.uid not in (None, old.metadata.uid):
+        raise Conflict(f"{title} is another one of the same name by now")
+    if new.metadata.resource_version not in ("", old.metadata.resource_version):
+        raise Conflict(
+            f"{title} is at version {old.metadata.resource_version}, "
+            f"not {new.metadata.resource_version}"
+        )
 
 
 def _check_reactor(old: Reactor, new: Reactor) -> None:

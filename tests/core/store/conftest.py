@@ -1,4 +1,4 @@
-"""Stores under test. The contract runs against every adapter that has a ``store`` fixture."""
+"""Stores under test. The contract runs against each, in namespaces of one test alone."""
 
 from __future__ import annotations
 
@@ -11,19 +11,27 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from reactorsync.db.engine import create_engine
 from reactorsync.db.migrate import upgrade
+from reactorsync.kube import KubeClient
 from reactorsync.store import ResourceStore
+from reactorsync.store.kubernetes import KubernetesStore
 from reactorsync.store.postgres import PostgresStore
 from reactorsync_local.embedded import EmbeddedPostgres
 from reactorsync_local.supervisor import LogFile, SupervisedProcess, free_port
+from tests.clusters import fresh_namespace
 from tests.servers import TEST_SETTINGS
 
 _numbers = count(1)
 
 
 @pytest.fixture
-def namespace() -> str:
+def namespace_number() -> int:
+    return next(_numbers)
+
+
+@pytest.fixture
+def namespace(postgres_namespace: str) -> str:
     """A namespace that no other test uses."""
-    return f"test-{next(_numbers)}"
+    return postgres_namespace
 
 
 @pytest.fixture
@@ -34,8 +42,39 @@ async def engine(module_database_url: str) -> AsyncIterator[AsyncEngine]:
 
 
 @pytest.fixture
-def store(engine: AsyncEngine) -> ResourceStore:
+def store(postgres_store: ResourceStore) -> ResourceStore:
+    return postgres_store
+
+
+@pytest.fixture
+def postgres_store(engine: AsyncEngine) -> ResourceStore:
     return PostgresStore(engine)
+
+
+@pytest.fixture
+def postgres_namespace(namespace_number: int) -> str:
+    return f"test-{namespace_number}"
+
+
+@pytest.fixture
+def other_postgres_namespace(namespace_number: int) -> str:
+    return f"test-{namespace_number}-b"
+
+
+@pytest.fixture
+def kubernetes_store(kube: KubeClient) -> ResourceStore:
+    return KubernetesStore(kube)
+
+
+@pytest.fixture
+def kubernetes_namespace(kube_namespace: str) -> str:
+    return kube_namespace
+
+
+@pytest.fixture
+async def other_kubernetes_namespace(kube: KubeClient) -> AsyncIterator[str]:
+    async with fresh_namespace(kube) as name:
+        yield name
 
 
 class FreshPostgres:

@@ -1,4 +1,4 @@
-"""What every resource store does. Nothing here knows which one it is."""
+"""What every resource store does. Nothing in a test knows which one it is."""
 
 from __future__ import annotations
 
@@ -93,6 +93,28 @@ def told(event: WatchEvent[Reactor]) -> tuple[str, str]:
     return event.type.value, event.object.metadata.name
 
 
+@pytest.fixture(params=["postgres", "kubernetes"])
+def control_plane(request: pytest.FixtureRequest) -> str:
+    """Where resources live."""
+    return str(request.param)
+
+
+@pytest.fixture
+def store(control_plane: str, request: pytest.FixtureRequest) -> ResourceStore:
+    found: ResourceStore = request.getfixturevalue(f"{control_plane}_store")
+    return found
+
+
+@pytest.fixture
+def namespace(control_plane: str, request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue(f"{control_plane}_namespace"))
+
+
+@pytest.fixture
+def other_namespace(control_plane: str, request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue(f"other_{control_plane}_namespace"))
+
+
 class TestCreate:
     async def test_gives_identity_and_first_generation(
         self, store: ResourceStore, namespace: str
@@ -132,11 +154,11 @@ class TestCreate:
             await store.create(reactor(namespace))
 
     async def test_names_are_apart_by_kind_and_namespace(
-        self, store: ResourceStore, namespace: str
+        self, store: ResourceStore, namespace: str, other_namespace: str
     ) -> None:
         await store.create(reactor(namespace, "same"))
         await store.create(scenario(namespace, "same"))
-        await store.create(reactor(f"{namespace}-b", "same"))
+        await store.create(reactor(other_namespace, "same"))
 
         assert (await store.get(AnomalyScenario, namespace, "same")).kind == "AnomalyScenario"
         assert (await store.get(Reactor, namespace, "same")).kind == "Reactor"
@@ -175,17 +197,19 @@ class TestList:
         assert found.items == []
         assert found.resource_version
 
-    async def test_of_all_namespaces(self, store: ResourceStore, namespace: str) -> None:
+    async def test_of_all_namespaces(
+        self, store: ResourceStore, namespace: str, other_namespace: str
+    ) -> None:
         await store.create(reactor(namespace, "one"))
-        await store.create(reactor(f"{namespace}-b", "two"))
+        await store.create(reactor(other_namespace, "two"))
 
         everything = await store.list(Reactor)
         found = [
             (item.metadata.namespace, item.metadata.name)
             for item in everything.items
-            if item.metadata.namespace.startswith(namespace)
+            if item.metadata.namespace in (namespace, other_namespace)
         ]
-        assert found == [(namespace, "one"), (f"{namespace}-b", "two")]
+        assert found == sorted([(namespace, "one"), (other_namespace, "two")])
 
     @pytest.mark.parametrize(
         ("selector", "chosen"),
@@ -458,6 +482,40 @@ class TestDelete:
         assert second.metadata.uid != first.metadata.uid
         assert second.metadata.generation == 1
 
+    async def test_that_names_an_object_deletes_that_one(
+        self, store: ResourceStore, namespace: str
+    ) -> None:
+        created = await store.create(reactor(namespace))
+
+        deleted = await store.delete(Reactor, namespace, "bruce-1", uid=created.metadata.uid)
+
+        assert deleted.metadata.uid == created.metadata.uid
+
+    async def test_that_names_an_object_spares_another_of_its_name(
+        self, store: ResourceStore, namespace: str
+    ) -> None:
+        first = await store.create(reactor(namespace))
+        await store.delete(Reactor, namespace, "bruce-1")
+        second = await store.create(reactor(namespace))
+
+        with pytest.raises(Conflict, match="bruce-1"):
+            await store.delete(Reactor, namespace, "bruce-1", uid=first.metadata.uid)
+
+        assert await store.get(Reactor, namespace, "bruce-1") == second
+
+    async def test_has_a_version_that_a_watch_reaches(
+        self, store: ResourceStore, namespace: str
+    ) -> None:
+        await store.create(reactor(namespace))
+        since = (await store.list(Reactor, namespace=namespace)).resource_version
+
+        deleted = await store.delete(Reactor, namespace, "bruce-1")
+
+        async with watching(store, namespace, since=since) as events:
+            event = (await next_changes(events, 1))[0]
+        assert event.type is WatchEventType.DELETED
+        assert event.resource_version == deleted.metadata.resource_version
+
 
 class TestWatch:
     async def test_tells_what_changed_since_a_list(
@@ -503,12 +561,12 @@ class TestWatch:
         assert event.resource_version == created.metadata.resource_version
 
     async def test_tells_of_its_kind_and_namespace_only(
-        self, store: ResourceStore, namespace: str
+        self, store: ResourceStore, namespace: str, other_namespace: str
     ) -> None:
         since = (await store.list(Reactor, namespace=namespace)).resource_version
         async with watching(store, namespace, since=since) as events:
             await store.create(scenario(namespace))
-            await store.create(reactor(f"{namespace}-b", "elsewhere"))
+            await store.create(reactor(other_namespace, "elsewhere"))
             await store.create(reactor(namespace, "here"))
 
             assert told((await next_changes(events, 1))[0]) == ("ADDED", "here")
