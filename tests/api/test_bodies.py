@@ -8,7 +8,7 @@ import pytest
 
 from tests.api.conftest import RunningApi
 from tests.api.test_resources import REACTOR, REACTORS, SCENARIO, SCENARIOS, with_spec
-from tests.core.resources.test_crd import ACCEPTED, REFUSED
+from tests.core.resources.cases import ACCEPTED, REFUSED, Refused
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -32,11 +32,9 @@ async def test_what_the_definition_accepts_is_created(
     assert answer.status_code == 201, answer.text
 
 
-@pytest.mark.parametrize("document", REFUSED.values(), ids=REFUSED)
-async def test_what_the_definition_refuses_is_refused(
-    api: RunningApi, document: dict[str, Any]
-) -> None:
-    answer = await api.client.post(collection_of(document), json=document)
+@pytest.mark.parametrize("case", REFUSED.values(), ids=REFUSED)
+async def test_what_the_definition_refuses_is_refused(api: RunningApi, case: Refused) -> None:
+    answer = await api.client.post(collection_of(case.document), json=case.document)
 
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import yaml
 
-from reactorsync.resources.crd_rules import FIELD_RULES, MODEL_RULES, PRESENTATIONS, Rule
+from reactorsync.resources.crd_presentation import PRESENTATIONS
+from reactorsync.resources.crd_rules import FIELD_RULES, MODEL_RULES, Rule
 from reactorsync.resources.meta import GROUP, VERSION, Kind, Model
 from reactorsync.resources.reactor import Reactor
 from reactorsync.resources.scenario import PERCENT_PATTERN, AnomalyScenario
@@ -21,6 +22,15 @@ from reactorsync.resources.scenario import PERCENT_PATTERN, AnomalyScenario
 Schema = dict[str, Any]
 
 _HEADER: Final = "# Made by `make crds` from the models in core/reactorsync/resources.\n"
+_LABELS: Final = {
+    "app.kubernetes.io/name": "reactorsync",
+    "app.kubernetes.io/component": "crds",
+    "app.kubernetes.io/part-of": "reactorsync",
+}
+_ANNOTATIONS: Final = {
+    # Deleting a definition deletes every object of it: uninstalling a release must not.
+    "helm.sh/resource-policy": "keep",
+}
 _KEPT: Final = (
     "type",
     "format",
@@ -49,7 +59,11 @@ def crd(kind: Kind) -> Schema:
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{shown.plural}.{GROUP}"},
+        "metadata": {
+            "name": f"{shown.plural}.{GROUP}",
+            "labels": dict(_LABELS),
+            "annotations": dict(_ANNOTATIONS),
+        },
         "spec": {
             "group": GROUP,
             "scope": "Namespaced",

@@ -1,7 +1,9 @@
-"""What the CRDs say beyond shapes and bounds: rules in CEL, columns and selectable fields.
+"""What the CRDs say beyond shapes and bounds: rules in CEL.
 
 Each rule repeats one that the Pydantic models or the stores have; tests hold them against each
 other. Messages follow the API conventions: "must", fields in back-quotes, values in single quotes.
+A ``field_path`` makes ``kubectl`` begin the message with the field that is wrong instead of the
+object that holds it.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from reactorsync.faults import FAULTS
-from reactorsync.resources.meta import Kind
+from reactorsync.resources.meta import LABEL_KEY_PATTERN
 from reactorsync.resources.scenario import MAX_TARGETS
 
 
@@ -48,23 +50,46 @@ _NAME: Final = Rule(
     "`metadata.name` must be at most 63 characters, without dots",
 )
 
-FROZEN: Final = Rule(
-    "!has(oldSelf.status) || !has(oldSelf.status.run) || !has(oldSelf.status.run.injectedTime)"
-    " || self.spec.runToken != oldSelf.spec.runToken"
-    " || (self.spec.stages == oldSelf.spec.stages && self.spec.targets == oldSelf.spec.targets)",
-    "`stages` and `targets` must not change since faults were injected: set another `runToken` to "
-    "start a new run",
-    field_path=".spec",
-    reason="FieldValueForbidden",
+
+def _frozen(field: str) -> Rule:
+    # On the root, for only there a rule sees both spec and status.
+    return Rule(
+        "!has(oldSelf.status) || !has(oldSelf.status.run) || !has(oldSelf.status.run.injectedTime)"
+        " || self.spec.runToken != oldSelf.spec.runToken"
+        f" || self.spec.{field} == oldSelf.spec.{field}",
+        f"`{field}` must not change since faults were injected: set another `runToken` to start a "
+        "new run, or `state` to 'Aborted' to end this one",
+        field_path=f".spec.{field}",
+        reason="FieldValueForbidden",
+    )
+
+
+def _cron_field(value: str, *, also: str = "") -> str:
+    term = rf"((\*|{value}(-{value})?)(/0*[1-9][0-9]*)?{also})"
+    return f"{term}(,{term})*"
+
+
+_MONTH: Final = "(0*([1-9]|1[0-2])|JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)"
+_WEEKDAY: Final = "(0*[0-7]|SUN|MON|TUE|WED|THU|FRI|SAT)"
+_CRON: Final = r"\s+".join(
+    (
+        _cron_field("0*[1-5]?[0-9]"),
+        _cron_field("0*(1?[0-9]|2[0-3])"),
+        _cron_field("0*([1-9]|[12][0-9]|3[01])", also="|LW?(/0*[1-9][0-9]*)?"),
+        _cron_field(_MONTH),
+        _cron_field(_WEEKDAY, also=f"|{_WEEKDAY}#0*[1-5]|0*[0-7]L"),
+    )
 )
+"""The grammar of schedules, which cannot say that ranges run forward and that February is short."""
 
 MODEL_RULES: Final[Mapping[str, Sequence[Rule]]] = {
     "Reactor": (_NAME,),
-    "AnomalyScenario": (_NAME, FROZEN),
+    "AnomalyScenario": (_NAME, _frozen("stages"), _frozen("targets")),
     "LabelRequirement": (
         Rule(
             "(self.operator in ['In', 'NotIn']) == (has(self.values) && self.values.size() > 0)",
             "`values` must be set for operators 'In' and 'NotIn', and empty for the others",
+            field_path=".values",
         ),
     ),
     "Targets": (
@@ -74,15 +99,18 @@ MODEL_RULES: Final[Mapping[str, Sequence[Rule]]] = {
         Rule(
             f"(self.fault in [{_SENSOR_FAULTS}]) == has(self.sensor)",
             "`sensor` must be set for sensor faults, and for no other",
+            field_path=".sensor",
         ),
         Rule(
             "(self.shape in ['Ramp', 'Pulse']) == has(self.rampSeconds)",
             "`rampSeconds` must be set for shapes 'Ramp' and 'Pulse', and for no other",
+            field_path=".rampSeconds",
         ),
         Rule(
             "self.shape != 'Ramp' || !has(self.rampSeconds)"
             " || self.rampSeconds <= self.durationSeconds",
             "`rampSeconds` must not be longer than `durationSeconds`",
+            field_path=".rampSeconds",
         ),
     ),
     "Probe": (
@@ -97,6 +125,24 @@ MODEL_RULES: Final[Mapping[str, Sequence[Rule]]] = {
             ".filter(set, set).size() <= 1",
             "must set at most one of `startTime`, `startDelaySeconds` and `schedule`",
         ),
+        Rule(
+            "!has(self.ttlSecondsAfterFinished) || !has(self.schedule)",
+            "`ttlSecondsAfterFinished` must not be set together with `schedule`, which never "
+            "finishes",
+            field_path=".ttlSecondsAfterFinished",
+            reason="FieldValueForbidden",
+        ),
+        Rule(
+            "!has(self.probes) || !has(self.abortWhen) || self.abortWhen.all(abort,"
+            " !self.probes.exists(probe, probe.name == abort.name))",
+            "names must be unique across `probes` and `abortWhen`",
+            field_path=".abortWhen",
+        ),
+        Rule(
+            "!has(self.abortWhen) || self.abortWhen.all(probe, probe.phase == 'During')",
+            "`phase` must be 'During' in `abortWhen`, the only time to abort at",
+            field_path=".abortWhen",
+        ),
     ),
 }
 """Rules of an object, by the name of its model."""
@@ -109,6 +155,27 @@ FIELD_RULES: Final[Mapping[tuple[str, str], Sequence[Rule]]] = {
             reason="FieldValueForbidden",
         ),
     ),
+    ("LabelSelector", "matchLabels"): (
+        Rule(
+            f"self.all(key, key.matches('{LABEL_KEY_PATTERN}'))",
+            "keys must be letters, digits, '-', '_' and '.', at most 63 characters, after a domain "
+            "and '/' if need be",
+        ),
+    ),
+    ("Schedule", "cron"): (
+        Rule(
+            f"self.matches(r'(?i)^\\s*{_CRON}\\s*$')",
+            "must be a five-field cron expression (minute, hour, day of month, month, day of week),"
+            " for example '0 2 * * *'",
+        ),
+    ),
+    ("Schedule", "timeZone"): (
+        Rule(
+            # The only functions that know time zones; an unknown one is an error, which refuses.
+            "self != 'Local' && timestamp('2026-01-01T00:00:00Z').getFullYear(self) > 0",
+            "must be an IANA time zone, for example 'Europe/Bucharest' or 'UTC'",
+        ),
+    ),
     ("Targets", "count"): (
         Rule(
             f"type(self) == int ? self >= 1 && self <= {MAX_TARGETS} : true",
@@ -117,82 +184,3 @@ FIELD_RULES: Final[Mapping[tuple[str, str], Sequence[Rule]]] = {
     ),
 }
 """Rules of one field, by the name of its model and its JSON name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of ``kubectl get``; ``wide`` ones show with ``-o wide`` only."""
-
-    name: str
-    path: str
-    description: str
-    type: str = "string"
-    wide: bool = False
-
-    def to_json(self) -> dict[str, str | int]:
-        """Return the column as ``additionalPrinterColumns`` holds it."""
-        column: dict[str, str | int] = {
-            "name": self.name,
-            "type": self.type,
-            "jsonPath": self.path,
-            "description": self.description,
-        }
-        return column | {"priority": 1} if self.wide else column
-
-
-def _condition(name: str, description: str, *, wide: bool = False) -> Column:
-    path = f'.status.conditions[?(@.type=="{name}")].status'
-    return Column(name, path, description, wide=wide)
-
-
-_AGE: Final = Column("Age", ".metadata.creationTimestamp", "When it was created.", type="date")
-
-
-@dataclass(frozen=True, slots=True)
-class Presentation:
-    """How a kind is named and shown."""
-
-    plural: str
-    short_name: str
-    columns: Sequence[Column]
-    selectable_fields: Sequence[str]
-
-
-PRESENTATIONS: Final[Mapping[Kind, Presentation]] = {
-    Kind.REACTOR: Presentation(
-        plural="reactors",
-        short_name="rx",
-        columns=(
-            Column("Design", ".spec.design", "Reactor design."),
-            Column("Power", ".status.powerPermille", "Neutron power, permille.", type="integer"),
-            _condition("Ready", "Whether the operator did what the spec asks."),
-            _condition("Nominal", "Whether the plant is inside its limits."),
-            Column("Fault", ".status.activeFaults[0].fault", "First of the faults acting now."),
-            _AGE,
-            Column("Health", ".status.health.state", "Health in one word.", wide=True),
-            Column("Alarms", ".status.openAlarms", "Open alarms.", type="integer", wide=True),
-            Column("Trip", ".status.tripCause", "Cause of the trip.", wide=True),
-            Column("Site", ".spec.site.name", "Station.", wide=True),
-            Column("Generator", ".status.generator.name", "Who simulates it.", wide=True),
-        ),
-        selectable_fields=(".spec.design", ".spec.state", ".spec.site.country"),
-    ),
-    Kind.ANOMALY_SCENARIO: Presentation(
-        plural="anomalyscenarios",
-        short_name="anom",
-        columns=(
-            Column("State", ".spec.state", "What is asked for."),
-            Column("Status", ".status.summary", "What happens, in a few words."),
-            Column("Targets", ".status.targets.selected", "Reactors chosen.", type="integer"),
-            _condition("Ready", "Whether the operator did what the spec asks."),
-            _condition("Injected", "Whether faults have begun to act."),
-            _AGE,
-            _condition("Verified", "Whether telemetry shows the faults.", wide=True),
-            Column("Score", ".status.score", "Verdict on whoever watches.", "integer", wide=True),
-            Column("Run", ".status.run.number", "Number of the run.", type="integer", wide=True),
-            Column("Ends", ".status.run.endTime", "When the run ends.", wide=True),
-            Column("Next", ".status.nextRunTime", "When the schedule fires.", wide=True),
-        ),
-        selectable_fields=(".spec.state", ".spec.mode"),
-    ),
-}

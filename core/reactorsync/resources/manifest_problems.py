@@ -12,7 +12,14 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from reactorsync.resources.crd import crd, structural_schema
-from reactorsync.resources.meta import NAME_PATTERN, Kind, ObjectMeta
+from reactorsync.resources.meta import (
+    LABEL_KEY_PATTERN,
+    LABEL_VALUE_PATTERN,
+    NAME_PATTERN,
+    Kind,
+    ObjectMeta,
+)
+from reactorsync.resources.scenario import HTTP_URL_PATTERN
 from reactorsync.resources.yaml_nodes import Node
 
 Path = tuple[str | int, ...]
@@ -30,8 +37,15 @@ _TYPES: Final = {
 }
 _WORDS: Final = {
     NAME_PATTERN: "lower-case letters, digits and '-', beginning and ending with a letter or digit",
+    LABEL_KEY_PATTERN: (
+        "letters, digits, '-', '_' and '.', at most 63 characters, after a domain and '/' if need "
+        "be"
+    ),
+    LABEL_VALUE_PATTERN: (
+        "letters, digits, '-', '_' and '.', beginning and ending with a letter or digit"
+    ),
     r"^[A-Z]{2}$": "two capital letters",
-    r"^https?://": "an address that begins with http:// or https://",
+    HTTP_URL_PATTERN: "an address such as https://host/path, without a user or password in it",
 }
 """What patterns mean, for people."""
 

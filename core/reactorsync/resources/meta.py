@@ -29,21 +29,24 @@ NAME_PATTERN: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 """RFC 1123 label: names end up in labels, topics and URLs."""
 
 
-_LABEL_KEY: Final = re.compile(
-    r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+LABEL_KEY_PATTERN: Final = (
+    r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
 )
-_LABEL_VALUE: Final = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
+LABEL_VALUE_PATTERN: Final = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
 
 
 def _qualified_keys(entries: dict[str, str]) -> dict[str, str]:
     for key in entries:
-        if not _LABEL_KEY.fullmatch(key):
+        if not re.fullmatch(LABEL_KEY_PATTERN, key):
             raise ValueError(
                 f"key '{key}' must be letters, digits, '-', '_' and '.', at most 63 characters, "
                 "after a domain and '/' if need be"
             )
     return entries
 
+
+QualifiedKeys = AfterValidator(_qualified_keys)
+"""Holds the keys of a map to the form of label keys."""
 
 _RFC3339: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[-+][0-9]{2}:[0-9]{2})?"
@@ -111,12 +114,10 @@ class ObjectMeta(Model):
     name: str = Field(min_length=1, max_length=63, pattern=NAME_PATTERN)
     namespace: str = Field(default="default", min_length=1, max_length=63, pattern=NAME_PATTERN)
     labels: Annotated[
-        dict[str, Annotated[str, Field(max_length=63, pattern=_LABEL_VALUE)]],
-        AfterValidator(_qualified_keys),
+        dict[str, Annotated[str, Field(max_length=63, pattern=LABEL_VALUE_PATTERN)]],
+        QualifiedKeys,
     ] = Field(default_factory=dict)
-    annotations: Annotated[dict[str, str], AfterValidator(_qualified_keys)] = Field(
-        default_factory=dict
-    )
+    annotations: Annotated[dict[str, str], QualifiedKeys] = Field(default_factory=dict)
     uid: UUID | None = None
     generation: int = Field(default=0, ge=0)
     resource_version: str = ""

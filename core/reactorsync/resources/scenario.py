@@ -24,6 +24,7 @@ from reactorsync.resources.meta import (
 from reactorsync.resources.selector import LabelSelector
 from reactorsync.signals import SIGNAL_INDEX
 
+HTTP_URL_PATTERN = r"^https?://[^/?#@\s]+([/?#]\S*)?$"
 PERCENT_PATTERN = r"^(100|[1-9][0-9]?)%$"
 MAX_TARGETS = 100_000
 
@@ -220,10 +221,17 @@ class Schedule(Model):
     """Runs by the clock."""
 
     cron: Annotated[str, AfterValidator(_known_cron)] = Field(
-        max_length=128, description="Five-field cron expression: minute hour day month weekday."
+        max_length=128,
+        description=(
+            "Five-field cron expression: minute, hour, day of month, month, day of week; "
+            "for example '0 2 * * *' (at two every night) or '*/15 8-16 * * MON-FRI'."
+        ),
     )
     time_zone: Annotated[str, AfterValidator(_known_zone)] = Field(
-        default="UTC", max_length=64, description="IANA time zone the expression is read in."
+        default="UTC",
+        min_length=1,
+        max_length=64,
+        description="IANA time zone the expression is read in, for example Europe/Bucharest.",
     )
     concurrency_policy: ConcurrencyPolicy = Field(
         default=ConcurrencyPolicy.FORBID,
@@ -246,6 +254,43 @@ class ScenarioState(StrEnum):
     ACTIVE = "Active"
     SUSPENDED = "Suspended"
     ABORTED = "Aborted"
+
+
+class SuspendPolicy(StrEnum):
+    """What the timeline of a run does while the scenario is suspended."""
+
+    RUN_CLOCK = "RunClock"
+    HOLD_CLOCK = "HoldClock"
+
+
+class Guard(StrEnum):
+    """A limit that the operator holds scenarios to."""
+
+    BLAST_RADIUS = "BlastRadius"
+    CONCURRENT_SEVERE = "ConcurrentSevere"
+
+
+class GuardOverride(Model):
+    """Guards that this scenario may break, and why."""
+
+    guards: list[Guard] = Field(
+        min_length=1,
+        max_length=2,
+        description=(
+            "BlastRadius (share of the namespace's reactors one scenario may act on) or "
+            "ConcurrentSevere (severe runs at the same time), each once."
+        ),
+        json_schema_extra={"x-list-type": "set"},
+    )
+    reason: str = Field(
+        min_length=10, max_length=256, description="Why, for whoever reads it afterwards."
+    )
+
+    @model_validator(mode="after")
+    def _each_guard_once(self) -> Self:
+        if len(set(self.guards)) != len(self.guards):
+            raise ValueError("`guards` must not hold a guard twice")
+        return self
 
 
 class ScenarioMode(StrEnum):
@@ -305,7 +350,9 @@ class HttpProbe(Model):
     """Expects an HTTP GET to answer with a status."""
 
     url: str = Field(
-        max_length=2048, pattern=r"^https?://", description="Address, http or https, asked by GET."
+        max_length=2048,
+        pattern=HTTP_URL_PATTERN,
+        description="Address, http or https, asked by GET; without a user or password in it.",
     )
     status: int = Field(default=200, ge=100, le=599, description="Status that counts as passed.")
 
@@ -362,8 +409,15 @@ class AnomalyScenarioSpec(Model):
     state: ScenarioState = Field(
         default=ScenarioState.ACTIVE,
         description=(
-            "Active runs; Suspended lifts the faults while the timeline goes on; Aborted lifts the "
-            "faults and ends the run for good."
+            "Active runs; Suspended lifts the faults until Active (see suspendPolicy); Aborted "
+            "lifts the faults and ends the run for good."
+        ),
+    )
+    suspend_policy: SuspendPolicy = Field(
+        default=SuspendPolicy.RUN_CLOCK,
+        description=(
+            "While Suspended: RunClock lets the timeline go on, HoldClock stops it, so that what "
+            "is left of the run follows after Active."
         ),
     )
     mode: ScenarioMode = Field(
@@ -402,6 +456,26 @@ class AnomalyScenarioSpec(Model):
         json_schema_extra={"x-list-map-keys": ["name"]},
     )
 
+    environment: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=63,
+        pattern=NAME_PATTERN,
+        description="Environment the scenario is meant for; an operator of another one refuses it.",
+    )
+    guard_override: GuardOverride | None = Field(
+        default=None, description="Guards that this scenario may break."
+    )
+    ttl_seconds_after_finished: int | None = Field(
+        default=None,
+        ge=0,
+        le=_MAX_SECONDS,
+        description=(
+            "Seconds after the outcome of the last run is final until the scenario is deleted; "
+            "absent keeps it. Not for scenarios with a schedule, nor for those kept in git."
+        ),
+    )
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         starts = (self.start_time, self.start_delay_seconds, self.schedule)
@@ -409,13 +483,32 @@ class AnomalyScenarioSpec(Model):
             raise ValueError(
                 "must set at most one of `startTime`, `startDelaySeconds` and `schedule`"
             )
+        if self.ttl_seconds_after_finished is not None and self.schedule is not None:
+            raise ValueError(
+                "`ttlSecondsAfterFinished` must not be set together with `schedule`, which never "
+                "finishes"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        probes = [probe.name for probe in self.probes]
+        aborting = [probe.name for probe in self.abort_when]
         for field, names in (
             ("stages", [stage.name for stage in self.stages]),
-            ("probes", [probe.name for probe in self.probes]),
-            ("abortWhen", [probe.name for probe in self.abort_when]),
+            ("probes", probes),
+            ("abortWhen", aborting),
         ):
             if len(set(names)) != len(names):
                 raise ValueError(f"names in `{field}` must be unique")
+        if not set(probes).isdisjoint(aborting):
+            raise ValueError("names must be unique across `probes` and `abortWhen`")
+        return self
+
+    @model_validator(mode="after")
+    def _aborts_during_the_run(self) -> Self:
+        if any(probe.phase is not ProbePhase.DURING for probe in self.abort_when):
+            raise ValueError("`phase` must be 'During' in `abortWhen`, the only time to abort at")
         return self
 
     @property
@@ -428,6 +521,8 @@ class RunPhase(StrEnum):
     """Where a run stands."""
 
     PENDING = "Pending"
+    PROBING = "Probing"
+    """Due, and held back until every Before probe has passed."""
     RUNNING = "Running"
     COMPLETED = "Completed"
     ABORTED = "Aborted"
@@ -438,7 +533,11 @@ class Run(Model):
 
     number: int = Field(ge=1, description="Number of the run, counted from 1.")
     token: str = Field(default="", max_length=63, description="The spec.runToken that started it.")
-    phase: RunPhase = Field(description="Pending, Running, Completed or Aborted.")
+    phase: RunPhase = Field(
+        description=(
+            "Pending, Probing (waits for the Before probes), Running, Completed or Aborted."
+        )
+    )
     start_time: Time = Field(description="When the timeline starts (offset 0).")
     end_time: Time = Field(description="When the last stage ends, or the run was aborted.")
     injected_time: Time | None = Field(
@@ -446,6 +545,9 @@ class Run(Model):
     )
     recovered_time: Time | None = Field(
         default=None, description="When the last target reported its last fault gone."
+    )
+    held_since: Time | None = Field(
+        default=None, description="Since when the clock of the run stands still, while it does."
     )
     selection_cutoff: str | None = Field(
         default=None,

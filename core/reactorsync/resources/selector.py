@@ -9,7 +9,12 @@ from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, JsonValue, ValidationError, model_validator
 
-from reactorsync.resources.meta import Model
+from reactorsync.resources.meta import (
+    LABEL_KEY_PATTERN,
+    LABEL_VALUE_PATTERN,
+    Model,
+    QualifiedKeys,
+)
 
 
 class SelectorOperator(StrEnum):
@@ -21,8 +26,8 @@ class SelectorOperator(StrEnum):
     DOES_NOT_EXIST = "DoesNotExist"
 
 
-_LabelKey = Annotated[str, Field(min_length=1, max_length=317)]
-_LabelValue = Annotated[str, Field(max_length=63)]
+_LabelKey = Annotated[str, Field(min_length=1, max_length=317, pattern=LABEL_KEY_PATTERN)]
+_LabelValue = Annotated[str, Field(max_length=63, pattern=LABEL_VALUE_PATTERN)]
 
 
 class LabelRequirement(Model):
@@ -62,7 +67,7 @@ class LabelSelector(Model):
 
     model_config = ConfigDict(json_schema_extra={"x-map-type": "atomic"})
 
-    match_labels: dict[str, _LabelValue] = Field(
+    match_labels: Annotated[dict[str, _LabelValue], QualifiedKeys] = Field(
         default_factory=dict, max_length=32, description="Labels that must have these values."
     )
     match_expressions: list[LabelRequirement] = Field(

@@ -4,7 +4,9 @@
 """
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
 
 import cel
 from jsonschema import Draft202012Validator
@@ -63,15 +65,37 @@ def _lists(schema: Json, value: Json) -> Iterator[str]:
         yield from _lists(part_schema, part)
 
 
+def asked(schema: Json, new: Json, old: Json | None = None) -> list[str]:
+    """Return the messages of all rules that are asked about ``new`` in place of ``old``."""
+    old = None if old is None else defaulted(schema, old)
+    return [rule["message"] for rule, _, _ in _rules(schema, defaulted(schema, new), old)]
+
+
 def _broken_rules(schema: Json, value: Json, old: Json | None) -> Iterator[str]:
-    for rule in schema.get("x-kubernetes-validations", ()):
-        is_transition = "oldSelf" in rule["rule"]
-        if (not is_transition or old is not None) and not cel.evaluate(
-            rule["rule"], {"self": value, "oldSelf": old}
-        ):
+    for rule, part, part_old in _rules(schema, value, old):
+        if not _evaluate(rule["rule"], part, part_old):
             yield rule["message"]
+
+
+def _rules(schema: Json, value: Json, old: Json | None) -> Iterator[tuple[Json, Json, Json | None]]:
+    for rule in schema.get("x-kubernetes-validations", ()):
+        if "oldSelf" not in rule["rule"] or old is not None:
+            yield rule, value, old
     for place, part_schema, part in _children(schema, value):
         # Inside a list there is no old value to compare with, unless it has keys; no rule needs it.
         name = place.removeprefix(".")
         part_old = old.get(name) if isinstance(old, dict) else None
-        yield from _broken_rules(part_schema, part, part_old)
+        yield from _rules(part_schema, part, part_old)
+
+
+def _evaluate(rule: str, value: Json, old: Json | None) -> bool:
+    context = cel.Context()
+    context.add_variable("self", value)
+    context.add_variable("oldSelf", old)
+    context.add_function("getFullYear", _full_year)
+    return bool(cel.evaluate(rule, context))
+
+
+def _full_year(moment: datetime, zone: str) -> int:
+    """Return the year, 0 in a zone that is not known, where an API server reports an error."""
+    return moment.astimezone(ZoneInfo(zone)).year if zone in available_timezones() else 0
