@@ -16,6 +16,7 @@ from reactorsync.planning.compose import LeftOut
 from reactorsync.planning.schedule import is_live, is_open
 from reactorsync.planning.targets import (
     Candidate,
+    Failure,
     Selection,
     candidate,
     choose,
@@ -23,10 +24,17 @@ from reactorsync.planning.targets import (
     matches,
     missing_names,
 )
-from reactorsync.resources import AnomalyScenario, Kind, Reactor, ReactorState
-from reactorsync.resources.scenario import Run
+from reactorsync.resources import AnomalyScenario, Kind, ObjectMeta, Reactor, ReactorState
+from reactorsync.resources.scenario import Guard, Run, TargetPolicy
 from reactorsync.wire.keys import reactor_key, shard_of
 from reactorsync_operator.label_index import LabelIndex
+from reactorsync_operator.reconcile.guards import (
+    Surroundings,
+    is_severe,
+    largest_choice,
+    may_break,
+)
+from reactorsync_operator.tombstones import Tombstones, is_later, is_newer
 
 _NOBODY = Selection(matched=0, chosen=(), failures=())
 
@@ -45,6 +53,7 @@ class _Scenario:
     ranked: list[Candidate] = field(default_factory=list)
     members: dict[UUID, Candidate] = field(default_factory=dict)
     selection: Selection = _NOBODY
+    obstacles: dict[str, Failure | None] = field(default_factory=dict)
     conflicts: dict[str, str] = field(default_factory=dict)
 
 
@@ -65,6 +74,10 @@ class Fleet:
         self._left_out: dict[str, tuple[LeftOut, ...]] = {}
         self._stale: set[str] = set()
         self._intervals: Counter[int] = Counter()
+        self._gone = Tombstones()
+        self._severe: dict[str, Run] = {}
+        self._refused: set[str] = set()
+        self._max_targets_percent = 100
 
     @property
     def reactors(self) -> Mapping[str, Reactor]:
@@ -126,6 +139,31 @@ class Fleet:
         """Return, by name of a reactor, to which scenario this one gives way there."""
         return self._scenarios[name].conflicts
 
+    def surroundings(self, name: str) -> Surroundings:
+        """Return what guards look at beside the scenario itself."""
+        namespace = name.partition("/")[0]
+        return Surroundings(
+            reactors=self._labels.count(namespace),
+            severe_runs=tuple(run for other, run in self._severe.items() if other != name),
+        )
+
+    def limit_growth(self, max_targets_percent: int) -> None:
+        """Let no Dynamic run grow beyond that share of its namespace's reactors."""
+        self._max_targets_percent = max_targets_percent
+
+    def note_plan(self, name: str, run: Run | None, *, is_refused: bool) -> None:
+        """Note what a scenario's plan came to, which may not yet be stored.
+
+        Scenarios that are refused are looked at again when the severe runs of others change, or
+        the reactors there are.
+        """
+        if is_refused:
+            self._refused.add(name)
+        else:
+            self._refused.discard(name)
+        scenario = self._scenarios[name].resource
+        self._set_severe(name, run if is_severe(scenario.spec) else None)
+
     @property
     def readings_per_second(self) -> float:
         """How many readings the running reactors make."""
@@ -141,34 +179,55 @@ class Fleet:
         before = self._reactors.get(name)
         if own_write and not _is_same(before, reactor):
             return
-        if before is not None and before.metadata.uid != reactor.metadata.uid:
-            self.remove_reactor(name)
-            before = None
+        if self._gone.covers(reactor.metadata):
+            return
         if before is not None and not _is_newer(reactor, before):
             return
+        if reactor.metadata.deletion_timestamp is not None:
+            # Only somebody's finalizer keeps it; the plant is to be no more.
+            self.remove_reactor(
+                name, uid=reactor.metadata.uid, version=reactor.metadata.resource_version
+            )
+            return
+        if before is not None and not _is_same(before, reactor):
+            self.remove_reactor(name)
+            before = None
         self._reactors[name] = reactor
         if before is None:
             self._enter(name, reactor)
         if before is None or before.metadata.labels != reactor.metadata.labels:
             self._index(name, before, reactor)
             self._match_reactor(reactor)
+        if before is None:
+            self._count_changed(reactor.metadata.namespace)
         if before is None or before.spec != reactor.spec:
             self._count_interval(before, -1)
             self._count_interval(reactor, +1)
             for scenario in self._chosen_by.get(name, ()):
+                self._scenarios[scenario].obstacles.pop(reactor.metadata.name, None)
                 self._choose_again(scenario)
         if not own_write:
             self._mark(WorkKey(Kind.REACTOR, name))
 
-    def remove_reactor(self, name: str) -> None:
-        """Drop a reactor that was deleted."""
-        reactor = self._reactors.pop(name, None)
-        if reactor is None:
+    def remove_reactor(
+        self, name: str, *, uid: UUID | None = None, version: str | None = None
+    ) -> None:
+        """Drop a reactor that was deleted, or is being deleted.
+
+        ``version`` is that of the deletion, or of a list in which the reactor was missing, and
+        ``uid`` that of the reactor: old news of one that came back since then changes nothing.
+        """
+        reactor = self._reactors.get(name)
+        self._gone.bury(uid, version)
+        if reactor is None or not _is_gone(reactor.metadata, uid, version):
             return
+        self._gone.bury(reactor.metadata.uid, version or reactor.metadata.resource_version)
+        del self._reactors[name]
         self._count_interval(reactor, -1)
         self._index(name, reactor, None)
         for scenario in self._scenarios_in[reactor.metadata.namespace]:
             self._leave(scenario, reactor)
+        self._count_changed(reactor.metadata.namespace)
         on_shard = self._by_shard[self.shard(name)]
         on_shard.discard(name)
         if not on_shard:
@@ -185,11 +244,13 @@ class Fleet:
         entry = self._scenarios.get(name)
         if own_write and not _is_same(entry.resource if entry is not None else None, scenario):
             return
-        if entry is not None and entry.resource.metadata.uid != scenario.metadata.uid:
-            self.remove_scenario(name)
-            entry = None
+        if self._gone.covers(scenario.metadata):
+            return
         if entry is not None and not _is_newer(scenario, entry.resource):
             return
+        if entry is not None and not _is_same(entry.resource, scenario):
+            self.remove_scenario(name)
+            entry = None
         before = entry.resource if entry is not None else None
         if entry is None:
             entry = self._scenarios[name] = _Scenario(scenario)
@@ -197,6 +258,10 @@ class Fleet:
             if scenario.metadata.uid is not None:
                 self._scenario_names[scenario.metadata.uid] = name
         entry.resource = scenario
+        if is_severe(scenario.spec) and is_open(scenario.status.run):
+            self._set_severe(name, scenario.status.run)
+        if before is not None and before.spec.stages != scenario.spec.stages:
+            entry.obstacles.clear()
         if before is None or before.spec.targets != scenario.spec.targets:
             self._match_scenario(entry)
         if before is None or _choice(before) != _choice(scenario):
@@ -208,11 +273,22 @@ class Fleet:
         elif not own_write:
             self._mark(WorkKey(Kind.ANOMALY_SCENARIO, name))
 
-    def remove_scenario(self, name: str) -> None:
-        """Drop a scenario that was deleted: its faults vanish from the reactors' plans."""
-        entry = self._scenarios.pop(name, None)
-        if entry is None:
+    def remove_scenario(
+        self, name: str, *, uid: UUID | None = None, version: str | None = None
+    ) -> None:
+        """Drop a scenario that was deleted: its faults vanish from the reactors' plans.
+
+        ``uid`` and ``version`` as for :meth:`remove_reactor`.
+        """
+        entry = self._scenarios.get(name)
+        self._gone.bury(uid, version)
+        if entry is None or not _is_gone(entry.resource.metadata, uid, version):
             return
+        metadata = entry.resource.metadata
+        self._gone.bury(metadata.uid, version or metadata.resource_version)
+        del self._scenarios[name]
+        self._refused.discard(name)
+        self._set_severe(name, None)
         self._stale.discard(name)
         self._scenarios_in[entry.resource.metadata.namespace].discard(name)
         if entry.resource.metadata.uid is not None:
@@ -266,12 +342,13 @@ class Fleet:
             if before == after:
                 continue
             entry.selection = after
-            kept, now = {one.uid for one in before.chosen}, {one.uid for one in after.chosen}
+            # Both choices hold the same candidates; hashing so many UIDs takes ten times longer.
+            kept, now = set(map(id, before.chosen)), set(map(id, after.chosen))
             for one in before.chosen:
-                if one.uid not in now:
+                if id(one) not in now:
                     self._unchoose(name, one)
             for one in after.chosen:
-                if one.uid not in kept:
+                if id(one) not in kept:
                     self._chosen_by[self._names[one.uid]].add(name)
                     self._mark_uid(one.uid)
             self._mark(WorkKey(Kind.ANOMALY_SCENARIO, name))
@@ -279,7 +356,8 @@ class Fleet:
     def _choose(self, entry: _Scenario) -> Selection:
         scenario = entry.resource
         chosen = choose(scenario.spec.targets, entry.ranked, run=_standing_run(scenario))
-        failures = (failure_on(scenario, self._by_uid(one.uid)) for one in chosen)
+        chosen = chosen[: self._most(scenario)]
+        failures = [self._obstacle(entry, one) for one in chosen]
         present = {one.reactor for one in entry.ranked} if scenario.spec.targets.names else ()
         return Selection(
             matched=len(entry.ranked),
@@ -289,6 +367,53 @@ class Fleet:
                 *(failure for failure in failures if failure is not None),
             ),
         )
+
+    def _most(self, scenario: AnomalyScenario) -> int | None:
+        """Return how many reactors a scenario may have chosen, ``None`` for any number.
+
+        A run that has begun keeps as many as it had, whatever becomes of the fleet.
+        """
+        if not self._is_limited(scenario):
+            return None
+        reactors = self._labels.count(scenario.metadata.namespace)
+        allowed = largest_choice(self._max_targets_percent, reactors)
+        return max(allowed, scenario.status.targets.selected)
+
+    def _is_limited(self, scenario: AnomalyScenario) -> bool:
+        return (
+            self._max_targets_percent < 100
+            and scenario.spec.targets.policy is TargetPolicy.DYNAMIC
+            and _standing_run(scenario) is not None
+            and not may_break(scenario.spec, Guard.BLAST_RADIUS)
+        )
+
+    def _obstacle(self, entry: _Scenario, one: Candidate) -> Failure | None:
+        try:
+            return entry.obstacles[one.reactor]
+        except KeyError:
+            found = failure_on(entry.resource, self._by_uid(one.uid))
+            entry.obstacles[one.reactor] = found
+            return found
+
+    def _count_changed(self, namespace: str) -> None:
+        """Look again at the scenarios whose guards depend on how many reactors there are."""
+        for name in self._scenarios_in[namespace]:
+            if name in self._refused:
+                self._mark(WorkKey(Kind.ANOMALY_SCENARIO, name))
+            if self._is_limited(self._scenarios[name].resource):
+                self._choose_again(name)
+
+    def _set_severe(self, name: str, run: Run | None) -> None:
+        before = self._severe.get(name)
+        if run is not None and is_open(run):
+            self._severe[name] = run
+        else:
+            self._severe.pop(name, None)
+        if before == self._severe.get(name):
+            return
+        for other in self._refused:
+            if other != name:
+                self._mark(WorkKey(Kind.ANOMALY_SCENARIO, other))
 
     def _enter(self, name: str, reactor: Reactor) -> None:
         self._by_shard[self.shard(name)].add(name)
@@ -317,6 +442,7 @@ class Fleet:
             if matches(scenario, self._reactors[name])
         ]
         entry.ranked = sorted(found)
+        entry.obstacles = {}
         entry.members = {one.uid: one for one in found}
 
     def _possible(self, scenario: AnomalyScenario) -> Iterable[str]:
@@ -341,6 +467,7 @@ class Fleet:
         one = entry.members.pop(uid, None) if uid is not None else None
         if one is None:
             return
+        entry.obstacles.pop(one.reactor, None)
         del entry.ranked[bisect.bisect_left(entry.ranked, one)]
         self._choose_again(name)
 
@@ -373,11 +500,19 @@ def _is_same(known: Reactor | AnomalyScenario | None, other: Reactor | AnomalySc
 
 
 def _is_newer(resource: Reactor | AnomalyScenario, known: Reactor | AnomalyScenario) -> bool:
-    """Return whether ``resource`` was stored after ``known``: a watch may lag behind own writes."""
-    version, known_version = resource.metadata.resource_version, known.metadata.resource_version
-    if version.isdecimal() and known_version.isdecimal():
-        return int(version) > int(known_version)
-    return version != known_version
+    """Return whether ``resource`` was stored after ``known``.
+
+    A watch lags behind own writes and behind other watches, so that what it tells may be older
+    than what is known, be it of the same object or of another one that had its name before.
+    """
+    return is_newer(resource.metadata.resource_version, known.metadata.resource_version)
+
+
+def _is_gone(known: ObjectMeta, uid: UUID | None, version: str | None) -> bool:
+    """Return whether a deletion that was told of is that of the object known."""
+    if uid is not None and known.uid != uid:
+        return False
+    return version is None or not is_later(known.resource_version, version)
 
 
 def _standing_run(scenario: AnomalyScenario) -> Run | None:
@@ -392,10 +527,13 @@ def _choice(scenario: AnomalyScenario) -> tuple[object, ...]:
     """Return all of a scenario that its choice of reactors, and its failures on them, depend on."""
     run = _standing_run(scenario)
     closed = (run.selection_cutoff, run.start_time) if run is not None else None
-    return (scenario.spec.targets, scenario.spec.stages, closed)
+    override = scenario.spec.guard_override
+    selected = scenario.status.targets.selected if run is not None else None
+    return (scenario.spec.targets, scenario.spec.stages, closed, override, selected)
 
 
 def _effect(scenario: AnomalyScenario) -> tuple[object, ...]:
     """Return all of a scenario that the faults of its reactors depend on."""
     run = scenario.status.run if is_live(scenario) else None
-    return (scenario.spec, (run.number, run.start_time) if run is not None else None)
+    acts = (run.number, run.start_time, run.end_time) if run is not None else None
+    return (scenario.spec, acts)

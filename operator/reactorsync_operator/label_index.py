@@ -30,6 +30,10 @@ class LabelIndex:
             if not carriers:
                 del self._carriers[namespace, key, value]
 
+    def count(self, namespace: str) -> int:
+        """Return how many names there are in a namespace."""
+        return len(self._all.get(namespace, _NONE))
+
     def narrowed(self, namespace: str, labels: Mapping[str, str]) -> Set[str]:
         """Return the fewest names among which all are that carry every one of ``labels``."""
         groups = [

@@ -12,6 +12,10 @@ PLAN_SECONDS = Histogram(
     ["kind"],
     buckets=(0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
 )
+QUEUE_AGE = Gauge(
+    "reactorsync_operator_queue_oldest_seconds",
+    "How long the object has been waiting for a plan that waits longest.",
+)
 QUEUE_DEPTH = Gauge("reactorsync_operator_queue_depth", "Objects waiting for a plan.")
 RESOURCES = Gauge("reactorsync_operator_resources", "Resources known.", ["kind"])
 WATCH_EVENTS = Counter(
@@ -20,10 +24,34 @@ WATCH_EVENTS = Counter(
     ["kind"],
 )
 RELISTS = Counter("reactorsync_operator_relists_total", "Full lists of all resources.", ["kind"])
+WATCH_AGE = Gauge(
+    "reactorsync_operator_watch_age_seconds",
+    "Time since the API server last said anything on the watch of a kind.",
+    ["kind"],
+)
+MISSED_EVENTS = Counter(
+    "reactorsync_operator_missed_events_total",
+    "Changes and deletions that a sweep found although a watch should have told of them.",
+    ["kind", "change"],
+)
+UNREADABLE = Counter(
+    "reactorsync_operator_unreadable_objects_total",
+    "Objects met that are not valid by this release's rules.",
+    ["kind"],
+)
 STATUS_WRITES = Counter(
     "reactorsync_operator_status_writes_total",
-    "Statuses written, or refused because the object had changed.",
-    ["kind", "outcome"],
+    "Statuses written, or refused because the object had changed; the reason is that of Ready.",
+    ["kind", "outcome", "reason"],
+)
+STATUS_SECONDS = Histogram(
+    "reactorsync_operator_status_write_duration_seconds",
+    "Time to write one batch of statuses; on Kubernetes a batch is one object.",
+    ["kind"],
+    buckets=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0),
+)
+DELETIONS = Counter(
+    "reactorsync_operator_deletions_total", "Objects deleted since their time was over.", ["kind"]
 )
 STATUS_PENDING = Gauge("reactorsync_operator_status_pending", "Statuses waiting to be written.")
 PUBLISHED = Counter(
@@ -47,3 +75,37 @@ UNREAD_SLOTS_DELETED = Counter(
     "Telemetry slots of the embedded broker that were deleted before they were stored.",
 )
 GENERATORS = Gauge("reactorsync_operator_generators_wanted", "Generators the fleet needs.")
+GENERATOR_CAPACITY = Gauge(
+    "reactorsync_operator_generator_capacity",
+    "Readings per second that one generator is reckoned to make, as measured.",
+)
+POOL_ERRORS = Counter(
+    "reactorsync_operator_pool_errors_total",
+    "Times that the size of the generator pool could not be set.",
+    ["reason"],
+)
+LEADING = Gauge("reactorsync_operator_leading", "Whether this process holds the lease.")
+LEASE_TRANSITIONS = Counter(
+    "reactorsync_operator_lease_transitions_total", "Times the lease was acquired or lost.", ["to"]
+)
+_LIFE_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0, 300.0)
+INJECT_SECONDS = Histogram(
+    "reactorsync_operator_inject_duration_seconds",
+    "From the start of a run to the first fault that a generator reports.",
+    buckets=_LIFE_BUCKETS,
+)
+RECOVER_SECONDS = Histogram(
+    "reactorsync_operator_recover_duration_seconds",
+    "From the end of a run to the last fault that is reported gone.",
+    buckets=_LIFE_BUCKETS,
+)
+VERIFY_SECONDS = Histogram(
+    "reactorsync_operator_verify_duration_seconds",
+    "From the injection of a run to its verdict from the telemetry.",
+    buckets=_LIFE_BUCKETS,
+)
+DETECT_SECONDS = Histogram(
+    "reactorsync_operator_detect_duration_seconds",
+    "From the injection of a run to the first alarm or diagnosis of whoever watches.",
+    buckets=_LIFE_BUCKETS,
+)

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Coroutine, Iterable
+from collections.abc import Collection, Coroutine, Iterable
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -25,6 +25,7 @@ from reactorsync.wire.errors import UndecodableRecord
 from reactorsync.wire.keys import shard_of
 from reactorsync.wire.snapshot import encode_snapshot, snapshot_envelope
 from reactorsync.wire.topics import SNAPSHOT_KEY, Topics
+from reactorsync_operator.leadership import MayWrite, always, check
 from reactorsync_operator.metrics import PUBLISH_PENDING, PUBLISHED
 from reactorsync_operator.reconcile.observed import Publication
 
@@ -48,12 +49,23 @@ class Publisher:
     """Keeps the desired-state topic equal to what was offered.
 
     :meth:`offer` and :meth:`withdraw` may be called at any time; what they ask for is published as
-    soon as a session allows it.
+    soon as a session allows it. What the topic holds of other than ``namespaces`` belongs to
+    somebody else and is left alone; ``None`` stands for all. ``may_write`` is asked before each
+    record.
     """
 
-    def __init__(self, bus: Bus, topics: Topics) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        topics: Topics,
+        *,
+        namespaces: Collection[str] | None = None,
+        may_write: MayWrite = always,
+    ) -> None:
         self._bus = bus
         self._topics = topics
+        self._namespaces = frozenset(namespaces) if namespaces is not None else None
+        self._may_write = may_write
         self._producer: Producer | None = None
         self._wanted: dict[str, _Wanted] = {}
         self._acknowledged: dict[str, Publication] = {}
@@ -99,6 +111,7 @@ class Publisher:
 
         Raises:
             BrokerUnavailable: the broker is away; a new session goes on from where this one was.
+            NotLeading: somebody else publishes now.
         """
         self.complete.clear()
         producer = self._bus.producer(client_id="reactorsync-operator")
@@ -131,7 +144,7 @@ class Publisher:
             await producer.stop()
 
     async def _read_back(self) -> dict[str, Publication]:
-        """Return the last record of each reactor that the topic holds."""
+        """Return the last record of each reactor of ours that the topic holds."""
         found: dict[str, Publication] = {}
         consumer = self._bus.consumer(client_id="reactorsync-operator-desired")
         await consumer.start()
@@ -146,6 +159,8 @@ class Publisher:
                 if record.key is None or record.key == SNAPSHOT_KEY:
                     continue
                 key = record.key.decode(errors="replace")
+                if not self._is_ours(key):
+                    continue
                 if record.value is None:
                     found.pop(key, None)
                 else:
@@ -153,6 +168,9 @@ class Publisher:
         finally:
             await consumer.stop()
         return found
+
+    def _is_ours(self, key: str) -> bool:
+        return self._namespaces is None or key.partition("/")[0] in self._namespaces
 
     def _compare(self) -> None:
         """Note every difference between what is wanted and what the broker holds."""
@@ -222,6 +240,7 @@ class Publisher:
         self, key: bytes, value: bytes | None, *, envelope: Envelope, partition: int
     ) -> None:
         assert self._producer is not None  # noqa: S101 - only sessions send
+        check(self._may_write)
         await self._producer.send(
             self._topics.reactors,
             value,

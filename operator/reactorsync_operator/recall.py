@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from reactorsync.resources import AnomalyScenario, ConditionStatus, Reactor, condition_of
+from reactorsync.resources.scenario import Run
 from reactorsync.wire.envelope import to_micros
 from reactorsync_operator.reconcile.conditions import READY, SUCCEEDED
 from reactorsync_operator.reconcile.observed import Publication, ReactorReport
@@ -40,11 +41,16 @@ def recalled_report(reactor: Reactor, publication: Publication | None) -> Reacto
 def relevant_since(scenarios: Iterable[AnomalyScenario], now: datetime) -> datetime:
     """Return from when on events matter: since the first run began that has no verdict yet."""
     starts = [
-        scenario.status.run.start_time
+        _begin(scenario.status.run)
         for scenario in scenarios
         if scenario.status.run is not None and not _has_verdict(scenario)
     ]
     return min([now, *starts]) - _MARGIN
+
+
+def _begin(run: Run) -> datetime:
+    """Return since when events of a run may have come: its start moves when its clock is held."""
+    return min(run.start_time, run.injected_time or run.start_time)
 
 
 def _has_verdict(scenario: AnomalyScenario) -> bool:

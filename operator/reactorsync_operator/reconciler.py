@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 from uuid import UUID
 
 from reactorsync.planning.schedule import is_open
+from reactorsync.planning.targets import Candidate
 from reactorsync.resources import (
     AnomalyScenario,
     Kind,
     Reactor,
 )
+from reactorsync.resources.scenario import Run
 from reactorsync.wire.desired import DesiredReactor
 from reactorsync.wire.envelope import from_micros
 from reactorsync.wire.events import Event
@@ -30,10 +32,13 @@ from reactorsync_operator.metrics import (
     SILENT_SHARDS,
 )
 from reactorsync_operator.observations import Observations, RunKey
+from reactorsync_operator.probes.port import Probes, Sightings
 from reactorsync_operator.recall import recalled_report, relevant_since
+from reactorsync_operator.reconcile.guards import NO_GUARDS, Guards
 from reactorsync_operator.reconcile.observed import (
     ObservedReactor,
     ObservedScenario,
+    ProbeOutcome,
     Publication,
     RunReport,
 )
@@ -44,6 +49,15 @@ from reactorsync_operator.work_queue import WorkQueue
 
 log = logging.getLogger(__name__)
 
+LARGE_FROM: Final = 500
+"""A scenario with this many targets is planned at most every :data:`LARGE_PAUSE`, however many
+reports come in: each plan counts all targets."""
+
+LARGE_PAUSE: Final = timedelta(milliseconds=200)
+
+STRANGER_LIMIT: Final = timedelta(seconds=30)
+"""How long the watch may lag behind the events of a new reactor."""
+
 TURN_SECONDS: Final = 0.005
 """How long plans are made before other tasks get their turn."""
 
@@ -53,6 +67,28 @@ class ShardKey:
     """A shard whose silence is to be noticed."""
 
     shard: int
+
+
+@dataclass(frozen=True, slots=True)
+class StrangerKey:
+    """A reactor that events tell of and no watch; it may be new, or was deleted long ago."""
+
+    uid: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class LaterKey:
+    """A large scenario that is to be planned again after a pause."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class _LastPlan:
+    """When a scenario was planned last, and for which spec."""
+
+    made_at: datetime
+    generation: int
 
 
 class DesiredStates(Protocol):
@@ -85,6 +121,9 @@ class Statuses(Protocol):
     def forget(self, key: WorkKey) -> None:
         """Drop all that is known of an object that is gone."""
 
+    def delete(self, resource: AnomalyScenario) -> None:
+        """Delete a scenario, unless another one has its name by now."""
+
 
 class Reconciler:
     """Plans what was marked. All state it needs beside the plans' inputs can be read again.
@@ -100,28 +139,41 @@ class Reconciler:
         statuses: Statuses,
         *,
         clock: Callable[[], datetime],
+        guards: Guards = NO_GUARDS,
+        probes: Probes | None = None,
     ) -> None:
+        fleet.limit_growth(guards.max_targets_percent)
+        self._guards = guards
+        self._probes = probes
         self._fleet = fleet
         self._queue = queue
         self._desired = desired
         self._statuses = statuses
         self._clock = clock
         self._observations = Observations()
-        self._wakeups: Wakeups[WorkKey | ShardKey] = Wakeups(clock)
+        self._wakeups: Wakeups[WorkKey | ShardKey | LaterKey | StrangerKey] = Wakeups(clock)
+        self._last_plans: dict[str, _LastPlan] = {}
+        self._watched: dict[WorkKey, AnomalyScenario] = {}
         self._heard_of: dict[int, bool] = {}
         self._uids: dict[WorkKey, UUID] = {}
         self._delivery_problem: str | None = None
         self._worked = 0
 
+    @property
+    def sightings(self) -> Sightings:
+        """What events told of alarms and diagnoses, for whoever looks at probes."""
+        return self._observations
+
     def take_event(self, event: Event, time_us: int) -> None:
         """Fold an event in and mark what it concerns."""
         touched = self._observations.take(event, time_us=time_us)
         if touched.reactor is not None:
-            self._mark_reactor(self._fleet.name_of(touched.reactor))
-        if touched.run is not None:
-            scenario = self._fleet.scenario_named(touched.run[0])
-            if scenario is not None:
-                self._queue.add(WorkKey(Kind.ANOMALY_SCENARIO, scenario))
+            name = self._fleet.name_of(touched.reactor)
+            self._mark_reactor(name)
+            if name is None:
+                self._wakeups.set(StrangerKey(touched.reactor), self._clock() + STRANGER_LIMIT)
+        for scenario, _ in touched.runs:
+            self._mark_scenario(self._fleet.scenario_named(scenario))
         if touched.shard is not None:
             self._look_at_shard(touched.shard)
 
@@ -190,10 +242,15 @@ class Reconciler:
     def mark_due(self) -> None:
         """Mark what has to be looked at now."""
         for key in self._wakeups.due():
-            if isinstance(key, ShardKey):
-                self._look_at_shard(key.shard)
-            else:
-                self._queue.add(key)
+            match key:
+                case ShardKey(shard):
+                    self._look_at_shard(shard)
+                case LaterKey(name):
+                    self._mark_scenario(name)
+                case StrangerKey(uid):
+                    self._look_at_stranger(uid)
+                case WorkKey():
+                    self._queue.add(key)
 
     def _work(self, key: WorkKey) -> None:
         began = time.perf_counter()
@@ -219,7 +276,7 @@ class Reconciler:
             self._desired.withdraw(key.name)
             self._forget(key)
             return
-        self._uids[key] = reactor.metadata.uid
+        self._know(key, reactor.metadata.uid)
         plan = plan_reactor(
             ObservedReactor(
                 reactor=reactor,
@@ -240,22 +297,41 @@ class Reconciler:
         else:
             self._statuses.offer(reactor.model_copy(update={"status": plan.status}))
 
+    def _know(self, key: WorkKey, uid: UUID) -> None:
+        """Note whose name this is; another reactor that had it before is gone."""
+        before = self._uids.get(key)
+        if before is not None and before != uid:
+            self._observations.forget(before)
+        self._uids[key] = uid
+
     def _plan_scenario(self, key: WorkKey) -> None:
         scenario = self._fleet.scenario(key.name)
         if scenario is None:
             self._forget(key)
             return
+        selection = self._fleet.selection(key.name)
+        now = self._clock()
+        if len(selection.chosen) >= LARGE_FROM and self._is_put_off(scenario, key.name, now):
+            return
         plan = plan_scenario(
             ObservedScenario(
                 scenario=scenario,
-                selection=self._fleet.selection(key.name),
+                selection=selection,
                 conflicts=self._fleet.conflicts(key.name),
                 report=self._run_report(scenario),
+                probes=self._outcomes(scenario),
                 delivery_problem=self._delivery_problem,
             ),
-            self._clock(),
+            now,
+            guards=self._guards,
+            surroundings=self._fleet.surroundings(key.name),
         )
+        self._last_plans[key.name] = _LastPlan(now, scenario.metadata.generation)
+        self._fleet.note_plan(key.name, plan.status.run, is_refused=plan.is_refused)
+        self._watch(key, scenario, plan.watched, selection.chosen)
         self._wakeups.set(key, plan.next_wakeup)
+        if plan.delete:
+            self._statuses.delete(scenario)
         if plan.status == scenario.status:
             self._statuses.withdraw(key)
         else:
@@ -263,9 +339,48 @@ class Reconciler:
                 scenario.model_copy(update={"status": plan.status}), urgent=plan.run_changed
             )
 
+    def _is_put_off(self, scenario: AnomalyScenario, name: str, now: datetime) -> bool:
+        """Return whether a large scenario is left for later; what its user asks for is not."""
+        last = self._last_plans.get(name)
+        if last is None or last.generation != scenario.metadata.generation:
+            return False
+        if now < last.made_at or now >= last.made_at + LARGE_PAUSE:
+            return False
+        self._wakeups.set(LaterKey(name), last.made_at + LARGE_PAUSE)
+        return True
+
+    def _outcomes(self, scenario: AnomalyScenario) -> Mapping[str, ProbeOutcome]:
+        run_key = _run_key(scenario)
+        if self._probes is None or run_key is None:
+            return {}
+        return self._probes.outcomes(*run_key)
+
+    def _watch(
+        self,
+        key: WorkKey,
+        scenario: AnomalyScenario,
+        run: Run | None,
+        targets: Collection[Candidate],
+    ) -> None:
+        """Let the probes of a run be looked at, or no longer."""
+        if self._probes is None:
+            return
+        before = self._watched.pop(key, None)
+        if before is not None and before.metadata.uid != scenario.metadata.uid:
+            self._probes.want(before, None, ())
+        if run is not None:
+            self._watched[key] = scenario
+        if run is not None or before is not None:
+            self._probes.want(scenario, run, targets)
+
     def _forget(self, key: WorkKey) -> None:
         self._wakeups.set(key, None)
+        self._wakeups.set(LaterKey(key.name), None)
         self._statuses.forget(key)
+        self._last_plans.pop(key.name, None)
+        watched = self._watched.pop(key, None)
+        if watched is not None and self._probes is not None:
+            self._probes.want(watched, None, ())
         uid = self._uids.pop(key, None)
         if uid is not None:
             self._observations.forget(uid)
@@ -291,6 +406,20 @@ class Reconciler:
             log.warning("shard %d: its generator has fallen silent", shard)
         for name in self._fleet.on_shard(shard):
             self._mark_reactor(name)
+
+    def _look_at_stranger(self, uid: UUID) -> None:
+        """Forget a reactor that events tell of and that there is none: no fault acts on it."""
+        if self._fleet.name_of(uid) is not None:
+            return
+        report = self._observations.report(uid)
+        self._observations.forget(uid)
+        for fault in report.faults if report is not None else ():
+            scenario = fault.partition("/")[0]
+            self._mark_scenario(self._fleet.scenario_named(UUID(scenario)))
+
+    def _mark_scenario(self, name: str | None) -> None:
+        if name is not None:
+            self._queue.add(WorkKey(Kind.ANOMALY_SCENARIO, name))
 
     def _mark_reactor(self, name: str | None) -> None:
         if name is not None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Generic
+from typing import Generic, Protocol
 
+from reactorsync.resources import AnomalyScenario, Reactor
 from reactorsync.store import ResourceStore
 from reactorsync.store.follow import follow
 from reactorsync.store.port import R
@@ -17,13 +18,78 @@ from reactorsync_operator.metrics import RELISTS, WATCH_EVENTS
 class View(Generic[R]):
     """Where the resources of one kind are kept.
 
-    ``names`` returns ``namespace/name`` of all that are known, ``put`` takes one in as it is now,
-    ``remove`` drops one that is gone.
+    ``names`` returns ``namespace/name`` of all that are known, ``get`` one of them, ``put`` takes
+    one in as it is now, ``remove`` drops one that is gone.
     """
 
     names: Callable[[], set[str]]
+    get: Callable[[str], R | None]
     put: Callable[[R], None]
     remove: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """Where all resources are kept; ``swept`` is called after each further list of them."""
+
+    reactors: View[Reactor]
+    scenarios: View[AnomalyScenario]
+    swept: Callable[[], None]
+
+
+class WatchEnded(Exception):
+    """What follows the resources has ended by itself: the process is deaf and must start anew."""
+
+
+class ResourceFeed(Protocol):
+    """Keeps the views equal to where the resources live."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all resources have been listed."""
+        ...
+
+    async def whole(self) -> None:
+        """Wait until all resources have been listed."""
+
+    async def run(self) -> None:
+        """Follow until cancelled. Raises :class:`WatchEnded` when it cannot go on."""
+
+    def problems(self) -> Mapping[str, str]:
+        """Return what only a restart will heal, by name; nothing while all is well."""
+        ...
+
+
+class StoreFeed:
+    """Feeds the views from a store's own watch, which heals by itself."""
+
+    def __init__(self, store: ResourceStore, views: Views, *, sweep_seconds: float) -> None:
+        self._reactors = Watcher(
+            store, Reactor, views.reactors, sweep_seconds=sweep_seconds, swept=views.swept
+        )
+        self._scenarios = Watcher(
+            store, AnomalyScenario, views.scenarios, sweep_seconds=sweep_seconds
+        )
+
+    @property
+    def is_whole(self) -> bool:
+        """See :class:`ResourceFeed`."""
+        return self._reactors.is_whole and self._scenarios.is_whole
+
+    async def whole(self) -> None:
+        """See :class:`ResourceFeed`."""
+        await self._reactors.whole()
+        await self._scenarios.whole()
+
+    async def run(self) -> None:
+        """See :class:`ResourceFeed`."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._reactors.run())
+            group.create_task(self._scenarios.run())
+
+    def problems(self) -> Mapping[str, str]:
+        """See :class:`ResourceFeed`."""
+        return {}
 
 
 class Watcher(Generic[R]):

@@ -24,7 +24,7 @@ class WorkQueue(Generic[K]):
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._waiting: dict[K, None] = {}
+        self._waiting: dict[K, float] = {}
         self._working: set[K] = set()
         self._again: set[K] = set()
         self._failures: dict[K, int] = {}
@@ -41,6 +41,12 @@ class WorkQueue(Generic[K]):
         """Whether nothing waits, is delayed or is being worked on."""
         return not (self._waiting or self._working or self._delayed)
 
+    @property
+    def oldest_seconds(self) -> float:
+        """How long the key has been waiting that waits longest; a pause after a failure is none."""
+        marked_at = next(iter(self._waiting.values()), None)
+        return 0.0 if marked_at is None else self._clock() - marked_at
+
     def add(self, key: K) -> None:
         """Mark a key; one that waits already keeps its place, one that failed its pause."""
         if key in self._working:
@@ -48,7 +54,7 @@ class WorkQueue(Generic[K]):
             return
         if key in self._delayed:
             return
-        self._waiting[key] = None
+        self._waiting.setdefault(key, self._clock())
         self._arrived.set()
 
     def take(self) -> K | None:

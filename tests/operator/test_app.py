@@ -87,7 +87,9 @@ async def add_leak(store: PostgresStore, *, duration: int = 60, **spec: Any) -> 
 async def change_leak(store: PostgresStore, **spec: Any) -> None:
     stored = await store.get(AnomalyScenario, "default", "leak")
     changed = AnomalyScenarioSpec.model_validate({**stored.spec.to_json(), **spec})
-    await store.replace(stored.model_copy(update={"spec": changed}))
+    # Whatever status is written meanwhile.
+    unversioned = stored.metadata.model_copy(update={"resource_version": ""})
+    await store.replace(stored.model_copy(update={"spec": changed, "metadata": unversioned}))
 
 
 async def run_of(store: PostgresStore) -> Run | None:
@@ -374,3 +376,22 @@ async def _has_run(store: PostgresStore) -> bool:
         return await run_of(store) is not None
     except NotFound:
         return False
+
+
+async def test_an_object_that_waits_too_long_for_its_plan_is_a_reason_to_restart(
+    settings: OperatorSettings,
+    store: PostgresStore,
+    plants: Plants,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = settings.model_copy(update={"queue_limit_seconds": 0.3})
+    readiness = Readiness()
+    await add_fleet(store, 1)
+    async with operating(settings, store, readiness=readiness) as operator:
+        await at_rest(operator)
+        assert readiness.liveness.problems() == {}
+        with monkeypatch.context() as stuck:
+            stuck.setattr(operator._reconciler, "work", lambda *, seconds: None)
+            await add_leak(store)
+            await eventually(lambda: "queue" in readiness.liveness.problems())
+        await eventually(lambda: readiness.liveness.problems() == {})

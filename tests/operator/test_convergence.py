@@ -1,17 +1,18 @@
 """Whatever happens, in whatever order: the same desired state, and nothing left behind."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from reactorsync.planning.schedule import is_live
+from reactorsync.planning.schedule import is_live, is_open
 from reactorsync.resources.scenario import RunPhase
 from reactorsync.wire.desired import DesiredReactor
 from reactorsync.wire.envelope import from_micros, to_micros
-from reactorsync.wire.events import Event
+from reactorsync.wire.events import AlarmCleared, AlarmRaised, Event
 from reactorsync_operator.fleet import Fleet, WorkKey
 from reactorsync_operator.reconcile.conditions import (
     INJECTED,
@@ -23,9 +24,14 @@ from reactorsync_operator.reconcile.conditions import (
     TARGETS_RESOLVED,
     VERIFIED,
 )
+from reactorsync_operator.reconcile.guards import Guards
 from reactorsync_operator.reconcile.observed import ObservedReactor
 from reactorsync_operator.reconcile.reactor import plan_reactor
+from tests.core.planning.build import uid_of
 from tests.operator.world import SHARDS, World
+
+Identity = tuple[UUID | None, int]
+"""UID of a scenario and number of a run."""
 
 REACTORS = [f"bruce-{number}" for number in range(1, 5)]
 SCENARIOS = ["drill", "exercise", "test"]
@@ -41,6 +47,7 @@ stages = st.lists(
             "offsetSeconds": st.sampled_from([0, 10, 60]),
             "durationSeconds": st.sampled_from([5, 30, 120]),
             "shape": st.sampled_from(["Step", "Drift"]),
+            "severityPercent": st.sampled_from([40, 90]),
         }
     ),
     min_size=1,
@@ -69,6 +76,27 @@ starts = st.sampled_from(
     ]
 )
 
+ALARM = {"alarm": {"signal": "primary_pressure_mpa"}}
+STEADY = {"name": "steady", "phase": "Before", "timeoutSeconds": 60, **ALARM}
+SEEN = {"name": "seen", "timeoutSeconds": 30, **ALARM}
+CALM = {"name": "calm", "phase": "After", "timeoutSeconds": 90, **ALARM}
+TOO_MUCH = {"name": "too-much", **ALARM}
+
+checks = st.sampled_from(
+    [
+        {},
+        {},
+        {"probes": [STEADY]},
+        {"probes": [SEEN, CALM]},
+        {"abortWhen": [TOO_MUCH]},
+        {"probes": [STEADY, SEEN], "abortWhen": [TOO_MUCH]},
+    ]
+)
+
+limits = st.sampled_from(
+    [Guards(), Guards(max_targets_percent=50), Guards("training", max_severe_runs=1)]
+)
+
 NO_START: dict[str, Any] = {"startDelaySeconds": None, "startTime": None, "schedule": None}
 
 
@@ -79,11 +107,18 @@ class Operating(RuleBasedStateMachine):
         super().__init__()
         self.world = World()
         self.late: list[tuple[Event, int]] = []
-        self.begun: dict[tuple[object, int], object] = {}
+        self.begun: dict[Identity, datetime] = {}
+        self.left: dict[Identity, timedelta] = {}
+        self.newest: dict[object, int] = {}
+        self.alarms = 0
         self.tokens = 0
 
-    @initialize(designs=st.lists(st.sampled_from(["Candu6", "Pwr3Loop"]), min_size=4, max_size=4))
-    def a_fleet(self, designs: list[str]) -> None:
+    @initialize(
+        designs=st.lists(st.sampled_from(["Candu6", "Pwr3Loop"]), min_size=4, max_size=4),
+        guards=limits,
+    )
+    def a_fleet(self, designs: list[str], guards: Guards) -> None:
+        self.world = World(guards=guards)
         for name, design in zip(REACTORS[:3], designs, strict=False):
             self.world.add_reactor(name, labels={"unit": "1"}, design=design)
 
@@ -116,6 +151,7 @@ class Operating(RuleBasedStateMachine):
         stages=stages,
         whom=targets,
         start=starts,
+        look=checks,
         policy=st.sampled_from(["Compose", "Prioritize", "Reject"]),
         priority=st.integers(0, 1),
     )
@@ -125,6 +161,7 @@ class Operating(RuleBasedStateMachine):
         stages: list[dict[str, Any]],
         whom: dict[str, Any],
         start: dict[str, Any],
+        look: dict[str, Any],
         policy: str,
         priority: int,
     ) -> None:
@@ -132,7 +169,9 @@ class Operating(RuleBasedStateMachine):
         frozen = stored is not None and stored.status.run is not None
         spec = {**NO_START, **start, "conflictPolicy": policy, "priority": priority}
         if not frozen:
-            spec |= {"stages": stages, "targets": whom}
+            spec |= {"stages": stages, "targets": whom, "probes": [], "abortWhen": [], **look}
+        if "schedule" in start:
+            spec["ttlSecondsAfterFinished"] = None
         if stored is None:
             spec = {key: value for key, value in spec.items() if value is not None}
         self.world.apply(name, **spec)
@@ -142,16 +181,28 @@ class Operating(RuleBasedStateMachine):
         spec=st.sampled_from(
             [
                 {"state": "Active"},
+                {"state": "Active"},
                 {"state": "Suspended"},
+                {"state": "Suspended", "suspendPolicy": "HoldClock"},
+                {"suspendPolicy": "RunClock"},
                 {"state": "Aborted"},
                 {"mode": "DryRun"},
                 {"mode": "Run"},
+                {"environment": "training"},
+                {"environment": None},
+                {"guardOverride": {"guards": ["BlastRadius"], "reason": "as was agreed"}},
+                {"guardOverride": None},
+                {"ttlSecondsAfterFinished": 100},
             ]
         ),
     )
     def intervene(self, name: str, spec: dict[str, Any]) -> None:
-        if name in self.world.scenarios:
-            self.world.apply(name, **spec)
+        stored = self.world.scenarios.get(name)
+        if stored is None:
+            return
+        if stored.spec.schedule is not None and "ttlSecondsAfterFinished" in spec:
+            return
+        self.world.apply(name, **spec)
 
     @rule(name=scenario_names)
     def run_again(self, name: str) -> None:
@@ -163,6 +214,41 @@ class Operating(RuleBasedStateMachine):
     def delete(self, name: str) -> None:
         if name in self.world.scenarios:
             self.world.delete(name)
+
+    @rule(name=scenario_names)
+    def delete_what_a_finalizer_keeps(self, name: str) -> None:
+        if name in self.world.scenarios:
+            self.world.terminate_scenario(name)
+
+    @rule(name=reactor_names)
+    def remove_what_a_finalizer_keeps(self, name: str) -> None:
+        if name in self.world.reactors:
+            self.world.terminate_reactor(name)
+
+    # Those who watch
+
+    @rule(name=scenario_names, probe=st.sampled_from(["steady", "steady", "seen", "too-much"]))
+    def a_probe_passes(self, name: str, probe: str) -> None:
+        stored = self.world.scenarios.get(name)
+        if stored is not None and stored.status.run is not None:
+            self.world.passes(probe, name)
+
+    @rule(name=reactor_names, raised=st.booleans())
+    def an_alarm(self, name: str, raised: bool) -> None:
+        stored = self.world.reactors.get(name)
+        if stored is None or stored.metadata.uid is None:
+            return
+        self.alarms += raised
+        fields: dict[str, Any] = {
+            "namespace": "default",
+            "name": name,
+            "uid": stored.metadata.uid,
+            "tick_us": to_micros(self.world.now),
+            "alarm_id": uid_of(f"alarm-{self.alarms}"),
+            "signal": "primary_pressure_mpa",
+            "limit": "High",
+        }
+        self.world.tell(AlarmRaised(**fields, value=1.0) if raised else AlarmCleared(**fields))
 
     # Time, plants and faults of the machinery
 
@@ -194,6 +280,11 @@ class Operating(RuleBasedStateMachine):
         forgotten = data.draw(st.integers(0, len(log)))
         self.world.start_operator(replay=log[forgotten:])
 
+    @rule(data=st.data())
+    def a_watch_tells_old_news(self, data: st.DataObject) -> None:
+        if self.world.told:
+            data.draw(st.sampled_from(self.world.told))()
+
     @rule()
     def everything_is_swept(self) -> None:
         self.world.reconciler.sweep()
@@ -215,6 +306,13 @@ class Operating(RuleBasedStateMachine):
         assert (world.topic.sent, world.writes) == (sent, writes)
 
     @invariant()
+    def another_operator_would_find_nothing_to_do(self) -> None:
+        world = self.world
+        world.settle()
+        if world.known == world.log:
+            assert world.left_for_another() == []
+
+    @invariant()
     def every_fault_belongs_to_a_live_run_and_ends_with_it(self) -> None:
         world = self.world
         for held in world.topic.held.values():
@@ -230,18 +328,46 @@ class Operating(RuleBasedStateMachine):
     @invariant()
     def a_run_keeps_its_number_and_its_start(self) -> None:
         for declared in self.world.scenarios.values():
+            uid, run = declared.metadata.uid, declared.status.run
+            if run is None:
+                continue
+            assert run.number >= self.newest.get(uid, 0)
+            self.newest[uid] = run.number
+            numbers = [past.number for past in declared.status.history]
+            assert numbers == list(range(run.number - 1, run.number - 1 - len(numbers), -1))
+            key = (uid, run.number)
+            if run.held_since is not None or key in self.left:
+                self.begun.pop(key, None)
+            elif run.phase is RunPhase.RUNNING:
+                assert self.begun.setdefault(key, run.start_time) == run.start_time
+
+    @invariant()
+    def as_much_of_a_run_is_left_as_before_its_clock_was_held(self) -> None:
+        world = self.world
+        for declared in world.scenarios.values():
             run = declared.status.run
             if run is None:
                 continue
-            if run.phase is not RunPhase.PENDING:
-                begun = self.begun.setdefault((declared.metadata.uid, run.number), run.start_time)
-                assert begun == run.start_time
-            numbers = [past.number for past in declared.status.history]
-            assert numbers == list(range(run.number - 1, run.number - 1 - len(numbers), -1))
+            key = (declared.metadata.uid, run.number)
+            if run.held_since is not None:
+                left = run.end_time - run.held_since
+                assert self.left.setdefault(key, left) == left
+            elif (left_then := self.left.pop(key, None)) is not None and is_open(run):
+                left = run.end_time - world.now
+                schedule = declared.spec.schedule
+                cut = schedule is not None and schedule.concurrency_policy == "Replace"
+                assert left <= left_then if cut else left == left_then
+
+    @invariant()
+    def nobody_watches_for_a_scenario_that_is_gone(self) -> None:
+        known = {declared.metadata.uid for declared in self.world.scenarios.values()}
+        assert self.world.watchers.wanted.keys() <= known
 
     @invariant()
     def statuses_tell_of_every_aspect(self) -> None:
         for one in self.world.reactors.values():
+            if one.metadata.deletion_timestamp is not None:
+                continue
             types = {condition.type for condition in one.status.conditions}
             assert {READY, NOMINAL} <= types
             assert one.status.observed_generation == one.metadata.generation
@@ -258,6 +384,7 @@ def recomputed(world: World) -> dict[str, DesiredReactor]:
     """The desired state that an operator without any past would publish."""
     marked: set[WorkKey] = set()
     fleet = Fleet(shards=SHARDS, mark=marked.add)
+    fleet.limit_growth(world.guards.max_targets_percent)
     for one in world.reactors.values():
         fleet.put_reactor(one)
     for other in world.scenarios.values():

@@ -223,3 +223,67 @@ def test_reactors_are_known_by_their_shard(fleet: Fleet) -> None:
     for name in list(fleet.reactors):
         fleet.remove_reactor(name)
     assert fleet.shard_count == 0
+
+
+class TestOldNews:
+    """Lists, watches and own writes overlap; versions tell what came after what."""
+
+    def put(self, fleet: Fleet, version: int, *, uid: str = "bruce-1", **spec: Any) -> None:
+        stored = reactor("bruce-1", version=version, **spec)
+        metadata = stored.metadata.model_copy(update={"uid": uid_of(uid)})
+        fleet.put_reactor(stored.model_copy(update={"metadata": metadata}))
+
+    def setpoint(self, fleet: Fleet) -> int:
+        return fleet.reactors["default/bruce-1"].spec.power_setpoint_permille
+
+    def test_an_older_version_changes_nothing(self, fleet: Fleet) -> None:
+        self.put(fleet, 10, powerSetpointPermille=900)
+        self.put(fleet, 9, powerSetpointPermille=800)
+        assert self.setpoint(fleet) == 900
+
+    def test_nor_does_an_object_that_had_the_name_before(self, fleet: Fleet) -> None:
+        self.put(fleet, 10, uid="new", powerSetpointPermille=900)
+        self.put(fleet, 9, uid="old")
+        fleet.remove_reactor("default/bruce-1", uid=uid_of("old"), version="9")
+        assert fleet.name_of(uid_of("new")) == "default/bruce-1"
+        assert self.setpoint(fleet) == 900
+
+    def test_recreated_under_its_name_it_is_another_one(self, fleet: Fleet) -> None:
+        self.put(fleet, 10, uid="new")
+        assert fleet.name_of(uid_of("bruce-1")) is None
+        assert fleet.name_of(uid_of("new")) == "default/bruce-1"
+
+    def test_what_was_deleted_does_not_come_back(self, fleet: Fleet) -> None:
+        fleet.remove_reactor("default/bruce-1", uid=uid_of("bruce-1"), version="12")
+        self.put(fleet, 11)
+        assert "default/bruce-1" not in fleet.reactors
+
+    def test_nor_if_its_deletion_came_first(self, fleet: Fleet) -> None:
+        fleet.remove_reactor("default/bruce-7", uid=uid_of("bruce-7"), version="12")
+        fleet.put_reactor(reactor("bruce-7", version=11))
+        assert "default/bruce-7" not in fleet.reactors
+
+    def test_a_list_older_than_an_object_does_not_remove_it(self, fleet: Fleet) -> None:
+        self.put(fleet, 10)
+        fleet.remove_reactor("default/bruce-1", version="9")
+        assert "default/bruce-1" in fleet.reactors
+        fleet.remove_reactor("default/bruce-1", version="11")
+        assert "default/bruce-1" not in fleet.reactors
+
+    def test_the_same_holds_for_scenarios(self, fleet: Fleet) -> None:
+        fleet.put_scenario(scenario(version=5))
+        fleet.remove_scenario("default/leak-drill", uid=uid_of("another"), version="9")
+        assert fleet.scenario("default/leak-drill") is not None
+        fleet.remove_scenario("default/leak-drill", uid=uid_of("leak-drill"), version="9")
+        fleet.put_scenario(scenario(version=8))
+        assert fleet.scenario("default/leak-drill") is None
+
+    def test_what_somebodys_finalizer_keeps_is_gone(self, fleet: Fleet) -> None:
+        fleet.put_scenario(scenario(targets=BY_SITE))
+        stored = fleet.reactors["default/bruce-1"]
+        metadata = stored.metadata.model_copy(
+            update={"deletion_timestamp": NOON, "resource_version": "9"}
+        )
+        fleet.put_reactor(stored.model_copy(update={"metadata": metadata}))
+        assert "default/bruce-1" not in fleet.reactors
+        assert chosen(fleet) == {"bruce-2"}

@@ -38,6 +38,7 @@ def ask(port: int, path: str) -> tuple[int, str]:
 
 async def sessions(settings: OperatorSettings) -> set[str]:
     """Names of the applications connected to the database."""
+    assert settings.database_url is not None
     engine = create_engine(settings.database_url, application_name="test")
     async with engine.connect() as connection:
         found = await connection.execute(
@@ -52,6 +53,7 @@ async def test_it_gets_ready_measures_itself_and_stops_when_told(
     settings: OperatorSettings,
 ) -> None:
     port = free_port()
+    assert settings.database_url is not None
     process = await started(
         {
             "REACTORSYNC_DATABASE_URL": settings.database_url.get_secret_value(),

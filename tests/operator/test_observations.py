@@ -1,5 +1,6 @@
 """What generators reported, folded from events in any order."""
 
+import time
 from itertools import permutations
 from uuid import UUID
 
@@ -8,9 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reactorsync.wire.events import (
+    AlarmCleared,
+    AlarmRaised,
+    DiagnosisMade,
     Event,
     FaultInjected,
     FaultRecovered,
+    FaultVerified,
+    Hypothesis,
     ReactorApplied,
     ReactorObserved,
     ReactorRestarted,
@@ -18,11 +24,22 @@ from reactorsync.wire.events import (
     ShardHeartbeat,
 )
 from reactorsync_operator.observations import Observations
-from reactorsync_operator.reconcile.observed import FaultReport, ReactorReport, RunReport
+from reactorsync_operator.reconcile.observed import (
+    DiagnosisReport,
+    FaultReport,
+    ReactorReport,
+    RunReport,
+    Verification,
+)
+from reactorsync_operator.run_tally import AFTERMATH_US
+from reactorsync_operator.watch_log import ALARMS_KEPT, DIAGNOSES_KEPT
 from tests.core.planning.build import uid_of
 
 BRUCE = uid_of("bruce-1")
+OTHER = uid_of("bruce-2")
 DRILL = uid_of("drill")
+ELSEWHERE = uid_of("elsewhere")
+RUN = (DRILL, 1)
 
 
 def applied(
@@ -68,17 +85,74 @@ def fault(
     *,
     run: int = 1,
     uid: UUID = BRUCE,
+    scenario: UUID = DRILL,
 ) -> FaultInjected | FaultRecovered:
     return kind(
         namespace="default",
         name="bruce-1",
         uid=uid,
         tick_us=tick,
-        fault_id=f"{DRILL}/{run}/{stage}",
+        fault_id=f"{scenario}/{run}/{stage}",
         scenario="drill",
         run=run,
         stage=stage,
         kind="PrimaryLeak",
+    )
+
+
+def verified(
+    tick: int, *, confirmed: bool, uid: UUID = BRUCE, name: str = "bruce-1", stage: str = "leak"
+) -> FaultVerified:
+    return FaultVerified(
+        namespace="default",
+        name=name,
+        uid=uid,
+        tick_us=tick,
+        fault_id=f"{DRILL}/1/{stage}",
+        scenario="drill",
+        run=1,
+        stage=stage,
+        kind="PrimaryLeak",
+        confirmed=confirmed,
+        signal="reactivity_pcm" if confirmed else None,
+        message="as before" if not confirmed else "",
+    )
+
+
+def raised(
+    tick: int, alarm: str = "first", *, uid: UUID = BRUCE, namespace: str = "default"
+) -> AlarmRaised:
+    return AlarmRaised(
+        namespace=namespace,
+        name="bruce-1",
+        uid=uid,
+        tick_us=tick,
+        alarm_id=uid_of(f"{alarm}-{uid}"),
+        signal="neutron_power_percent",
+        limit="High",
+        value=120.0,
+    )
+
+
+def cleared(tick: int, alarm: str = "first", *, uid: UUID = BRUCE) -> AlarmCleared:
+    return AlarmCleared(
+        namespace="default",
+        name="bruce-1",
+        uid=uid,
+        tick_us=tick,
+        alarm_id=uid_of(f"{alarm}-{uid}"),
+        signal="neutron_power_percent",
+        limit="High",
+    )
+
+
+def diagnosed(tick: int, *faults: str) -> DiagnosisMade:
+    return DiagnosisMade(
+        namespace="default",
+        name="bruce-1",
+        uid=BRUCE,
+        tick_us=tick,
+        hypotheses=[Hypothesis(fault=fault, probability_permille=500) for fault in faults],
     )
 
 
@@ -209,6 +283,216 @@ class TestRuns:
         assert observations.report(BRUCE) is None
 
 
+class TestVerification:
+    """What the historian found when it compared telemetry with faults."""
+
+    def found(self, *events: Event) -> Verification | None:
+        return folded(*events).run(RUN).verification
+
+    def test_nobody_has_looked(self) -> None:
+        assert self.found(fault(FaultInjected, 5)) is None
+
+    def test_every_target_that_was_looked_at_shows_it(self) -> None:
+        found = self.found(
+            fault(FaultInjected, 5), fault(FaultInjected, 5, uid=OTHER), verified(9, confirmed=True)
+        )
+        assert found == Verification(True, "the telemetry of 1 target shows the fault")
+
+    def test_one_that_does_not_show_it_is_named(self) -> None:
+        found = self.found(
+            verified(9, confirmed=True),
+            verified(9, confirmed=False, uid=OTHER, name="bruce-2"),
+        )
+        assert found is not None
+        assert not found.confirmed
+        assert found.message == (
+            "the telemetry of 1 of 2 targets does not show the fault; "
+            "bruce-2, stage leak: as before"
+        )
+
+    def test_a_target_shows_all_of_its_faults_or_it_does_not(self) -> None:
+        found = self.found(verified(9, confirmed=True), verified(9, confirmed=False, stage="pump"))
+        assert found is not None
+        assert not found.confirmed
+
+    def test_the_newest_look_counts(self) -> None:
+        found = self.found(verified(11, confirmed=True), verified(9, confirmed=False))
+        assert found is not None
+        assert found.confirmed
+
+
+class TestAlarms:
+    """Which alarms stand on a reactor."""
+
+    def test_nothing_is_known_before_the_first(self) -> None:
+        assert report(observed(5, 1000)).open_alarms is None
+
+    def test_an_alarm_stands_until_it_is_cleared(self) -> None:
+        events = [raised(5), raised(6, "second")]
+        assert report(*events).open_alarms == 2
+        assert report(*events, cleared(7)).open_alarms == 1
+
+    def test_its_end_may_be_heard_of_first(self) -> None:
+        assert report(cleared(7), raised(5)).open_alarms == 0
+
+    def test_those_that_stand_are_kept_before_those_that_do_not(self) -> None:
+        standing = [raised(1, "standing")]
+        chatter = [
+            event
+            for number in range(2 * ALARMS_KEPT)
+            for event in (raised(10 + number, f"{number}"), cleared(11 + number, f"{number}"))
+        ]
+        observations = folded(*standing, *chatter)
+        assert len(observations.alarms(BRUCE)) == ALARMS_KEPT
+        found = observations.report(BRUCE)
+        assert found is not None
+        assert found.open_alarms == 1
+
+    def test_a_reactor_made_anew_has_none_of_them(self) -> None:
+        observations = folded(raised(5))
+        observations.take(observed(6, 1000).model_copy(update={"uid": OTHER}), time_us=6)
+        found = observations.report(OTHER)
+        assert found is not None
+        assert found.open_alarms is None
+        assert not observations.alarms(OTHER)
+
+
+class TestDiagnosis:
+    """What somebody said a plant suffers from."""
+
+    def test_the_newest_counts(self) -> None:
+        found = report(diagnosed(9, "PumpTrip", "PrimaryLeak"), diagnosed(5, "StuckRod"))
+        assert found.diagnosis == DiagnosisReport(9, ("PumpTrip", "PrimaryLeak"))
+
+    def test_few_are_kept(self) -> None:
+        observations = folded(*(diagnosed(tick, "PumpTrip") for tick in range(1, 50)))
+        kept = [diagnosis.made_us for diagnosis in observations.diagnoses(BRUCE)]
+        assert kept == [*range(50 - DIAGNOSES_KEPT, 50)]
+
+
+class TestDetection:
+    """Who noticed a run, how soon, and who cried wolf."""
+
+    def found(self, *events: Event) -> RunReport:
+        """The report, the same for every order of the events."""
+        first = folded(*events).run(RUN)
+        for order in permutations(events):
+            assert folded(*order).run(RUN) == first
+        return first
+
+    def test_the_first_alarm_after_the_injection_counts(self) -> None:
+        run = self.found(
+            fault(FaultInjected, 5), raised(3, "before"), raised(12, "late"), raised(9, "early")
+        )
+        assert dict(run.detected) == {BRUCE: 9}
+        assert [*run.delays_us] == [4]
+        assert run.false_alarms == 0
+
+    def test_an_alarm_raised_before_is_no_detection(self) -> None:
+        run = self.found(fault(FaultInjected, 5), raised(3))
+        assert dict(run.detected) == {}
+        assert run.false_alarms == 0
+
+    def test_delays_come_in_order(self) -> None:
+        run = self.found(
+            fault(FaultInjected, 5),
+            fault(FaultInjected, 5, uid=OTHER),
+            raised(25),
+            raised(7, uid=OTHER),
+        )
+        assert [*run.delays_us] == [2, 20]
+
+    def test_long_after_its_end_a_fault_explains_no_alarm(self) -> None:
+        over = [fault(FaultInjected, 5), fault(FaultRecovered, 9)]
+        assert dict(self.found(*over, raised(9 + AFTERMATH_US)).detected)
+        assert not dict(self.found(*over, raised(10 + AFTERMATH_US)).detected)
+
+    def test_an_alarm_on_a_reactor_that_is_no_target_is_false(self) -> None:
+        run = self.found(
+            fault(FaultInjected, 5), raised(9, uid=OTHER), raised(3, "early", uid=OTHER)
+        )
+        assert run.false_alarms == 1
+
+    def test_it_is_not_once_the_reactor_turns_out_to_be_a_target(self) -> None:
+        run = self.found(
+            fault(FaultInjected, 5), raised(6, uid=OTHER), fault(FaultInjected, 8, uid=OTHER)
+        )
+        assert run.false_alarms == 0
+
+    def test_it_is_not_in_another_namespace(self) -> None:
+        run = self.found(fault(FaultInjected, 5), raised(9, uid=OTHER, namespace="elsewhere"))
+        assert run.false_alarms == 0
+
+    def test_it_is_not_after_the_run(self) -> None:
+        run = self.found(fault(FaultInjected, 5), fault(FaultRecovered, 9), raised(10, uid=OTHER))
+        assert run.false_alarms == 0
+
+    def test_it_is_not_where_another_run_explains_it(self) -> None:
+        run = self.found(
+            fault(FaultInjected, 5),
+            fault(FaultInjected, 6, uid=OTHER, scenario=ELSEWHERE),
+            raised(9, uid=OTHER),
+        )
+        assert run.false_alarms == 0
+
+    def test_an_alarm_concerns_every_run_that_it_changes(self) -> None:
+        observations = folded(
+            fault(FaultInjected, 5), fault(FaultInjected, 6, uid=OTHER, scenario=ELSEWHERE)
+        )
+        touched = observations.take(raised(9), time_us=9)
+        assert touched.runs == (RUN,)
+        stranger = raised(9, uid=uid_of("bruce-3"))
+        touched = observations.take(stranger, time_us=9)
+        assert set(touched.runs) == {RUN, (ELSEWHERE, 1)}
+
+    def test_a_detection_outlasts_the_chatter_that_follows(self) -> None:
+        chatter = (raised(10 + number, f"{number}") for number in range(2 * ALARMS_KEPT))
+        over = (cleared(500 + number, f"{number}") for number in range(2 * ALARMS_KEPT))
+        observations = folded(
+            fault(FaultInjected, 5), raised(7), cleared(8), *chatter, *over, raised(900, "last")
+        )
+        assert dict(observations.run(RUN).detected) == {BRUCE: 7}
+
+    def test_of_a_reactor_that_is_gone_only_the_detection_stays(self) -> None:
+        observations = folded(fault(FaultInjected, 5), raised(7), raised(9, uid=OTHER))
+        observations.forget(BRUCE)
+        observations.forget(OTHER)
+        run = observations.run(RUN)
+        assert dict(run.detected) == {BRUCE: 7}
+        assert run.false_alarms == 0
+        assert not observations.alarms(BRUCE)
+        observations.take(raised(7), time_us=7)
+        assert dict(observations.run(RUN).detected) == {BRUCE: 7}
+
+    def test_old_alarms_are_dropped_with_the_runs_they_were_about(self) -> None:
+        hour = 3_600_000_000
+        observations = folded(
+            fault(FaultInjected, 5), raised(7), cleared(8), raised(2 * hour, "new", uid=OTHER)
+        )
+        observations.retain(runs={RUN}, reactors={BRUCE, OTHER})
+        assert len(observations.alarms(BRUCE)) == 1
+        observations.retain(runs=set(), reactors={BRUCE, OTHER})
+        assert not observations.alarms(BRUCE)
+        assert len(observations.alarms(OTHER)) == 1
+
+
+def test_an_event_of_a_big_run_costs_no_more_than_one_of_a_small_one() -> None:
+    uids = [uid_of(f"unit-{number}") for number in range(4000)]
+    injected = [fault(FaultInjected, 5 + place % 7, uid=uid) for place, uid in enumerate(uids)]
+    alarms = [raised(20 + place % 11, uid=uid) for place, uid in enumerate(uids)]
+
+    def seconds_each(count: int) -> float:
+        observations = Observations()
+        began = time.process_time()
+        for one in (*injected[:count], *alarms[:count]):
+            observations.take(one, time_us=one.tick_us)
+            observations.run(RUN)
+        return (time.process_time() - began) / count
+
+    small = min(seconds_each(400) for _ in range(3))
+    assert min(seconds_each(4000) for _ in range(2)) < 4 * small
+
+
 def test_what_a_status_says_is_only_a_beginning() -> None:
     observations = Observations()
     observations.seed(BRUCE, ReactorReport(revision="known", power_permille=900))
@@ -223,8 +507,8 @@ def test_an_event_says_what_it_changed() -> None:
     observations = Observations()
     first = observations.take(fault(FaultInjected, 5), time_us=5)
     again = observations.take(fault(FaultInjected, 5), time_us=5)
-    assert (first.reactor, first.run) == (BRUCE, (DRILL, 1))
-    assert (again.reactor, again.run) == (None, None)
+    assert (first.reactor, first.runs) == (BRUCE, (RUN,))
+    assert (again.reactor, again.runs) == (None, ())
     assert observations.take(beat(5, shard=3), time_us=5).shard == 3
     assert observations.take(beat(4, shard=3), time_us=4).shard is None
 
@@ -241,17 +525,28 @@ events = st.one_of(
         st.sampled_from(["leak", "pump"]),
     ),
     st.builds(beat, ticks),
+    st.builds(
+        fault,
+        st.just(FaultInjected),
+        ticks,
+        uid=st.just(OTHER),
+        scenario=st.sampled_from([DRILL, ELSEWHERE]),
+    ),
+    st.builds(verified, ticks, confirmed=st.booleans()),
+    st.builds(raised, ticks, st.sampled_from(["a", "b"]), uid=st.sampled_from([BRUCE, OTHER])),
+    st.builds(cleared, ticks, st.sampled_from(["a", "b"])),
+    st.builds(diagnosed, ticks, st.sampled_from(["PumpTrip", "StuckRod"])),
 )
 
 
 def everything(observations: Observations) -> tuple[object, ...]:
-    run = observations.run((DRILL, 1))
     return (
         observations.report(BRUCE),
-        set(run.injected),
-        set(run.acting),
-        run.first_injected_us,
-        run.last_recovered_us,
+        observations.report(OTHER),
+        observations.run(RUN),
+        observations.run((ELSEWHERE, 1)),
+        *(sorted(map(repr, observations.alarms(reactor))) for reactor in (BRUCE, OTHER)),
+        *(list(observations.diagnoses(reactor)) for reactor in (BRUCE, OTHER)),
         observations.heartbeat_us(0),
     )
 
@@ -261,7 +556,7 @@ def at_one_tick(event: Event) -> tuple[object, ...]:
     return (type(event), getattr(event, "tick_us", None))
 
 
-@given(st.lists(events, max_size=4, unique_by=at_one_tick))
+@given(st.lists(events, max_size=5, unique_by=at_one_tick))
 def test_order_and_repetition_make_no_difference(some: list[Event]) -> None:
     expected = everything(folded(*some))
     for order in permutations(some):

@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import json
+import time
 from pathlib import Path
 
 import pytest
 
-from reactorsync_operator.pool import FilePool, PoolSize, generators_for, keep_pool
+from reactorsync_operator.pool import FilePool, PoolSize, PoolUnavailable, generators_for, keep_pool
 
 
 @pytest.mark.parametrize(
@@ -65,10 +66,10 @@ async def test_a_pool_that_cannot_be_told_is_told_later(tmp_path: Path) -> None:
         async def resize(self, replicas: int) -> None:
             self.told.append(replicas)
             if len(self.told) < 2:
-                raise OSError("disk full")
+                raise PoolUnavailable("File", "disk full")
 
     pool = Deaf()
-    task = asyncio.create_task(keep_pool(pool, lambda: 4, clock=lambda: 0.0))
+    task = asyncio.create_task(keep_pool(pool, lambda: 4, clock=time.monotonic))
     await asyncio.sleep(2.5)
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):

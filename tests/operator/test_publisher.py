@@ -17,6 +17,7 @@ from reactorsync.wire.envelope import Envelope
 from reactorsync.wire.keys import shard_of
 from reactorsync.wire.snapshot import decode_snapshot
 from reactorsync.wire.topics import SNAPSHOT_KEY, Topics
+from reactorsync_operator.leadership import NotLeading
 from reactorsync_operator.publisher import Publisher
 from reactorsync_operator.reconcile.observed import ObservedReactor
 from reactorsync_operator.reconcile.reactor import plan_reactor
@@ -258,3 +259,34 @@ async def test_a_broker_that_forgot_everything_is_told_everything(
         assert len(found) == 2 + topics.shards
         await fresh_broker.restart()
     await bus.close()
+
+
+async def test_what_belongs_to_other_namespaces_is_left_alone(
+    bus: KafkaBus, topics: Topics
+) -> None:
+    everywhere = Publisher(bus, topics)
+    for name in ("bruce-1", "bruce-2"):
+        everywhere.offer(desired(name))
+    async with publishing(everywhere):
+        await eventually(lambda: everywhere.idle)
+    before = len(states(await records(bus, topics)))
+    elsewhere = Publisher(bus, topics, namespaces=["east"])
+    async with publishing(elsewhere):
+        await eventually(lambda: elsewhere.idle)
+    assert len(states(await records(bus, topics))) == before, "no tombstones"
+    here = Publisher(bus, topics, namespaces=["default"])
+    here.offer(desired("bruce-1"))
+    async with publishing(here):
+        await eventually(lambda: here.idle)
+    assert [name for name, state in states(await records(bus, topics)) if state is None] == [
+        "bruce-2"
+    ]
+
+
+async def test_without_the_lease_nothing_is_published(bus: KafkaBus, topics: Topics) -> None:
+    publisher = Publisher(bus, topics, may_write=lambda: False)
+    publisher.offer(desired("bruce-1"))
+    publisher.offered_all.set()
+    with pytest.raises(NotLeading):
+        await asyncio.wait_for(publisher.session(), 10)
+    assert await records(bus, topics) == []

@@ -3,16 +3,28 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import pytest
 
-from reactorsync.resources import Kind, ObjectMeta, Reactor, ReactorSpec
-from reactorsync.store import StoreUnavailable
+from reactorsync.resources import (
+    AnomalyScenario,
+    Condition,
+    ConditionStatus,
+    Kind,
+    ObjectMeta,
+    Reactor,
+    ReactorSpec,
+    ReactorStatus,
+)
+from reactorsync.store import NotFound, StoreUnavailable
 from reactorsync.store.postgres import PostgresStore
 from reactorsync_operator.fleet import Fleet, WorkKey
-from reactorsync_operator.status_writer import StatusWriter
+from reactorsync_operator.leadership import NotLeading
+from reactorsync_operator.recorder import Recorder
+from reactorsync_operator.status_writer import FIRST_HOLD_SECONDS, StatusWriter
 
 INTERVAL_SECONDS = 0.4
 
@@ -20,7 +32,15 @@ INTERVAL_SECONDS = 0.4
 class Surroundings:
     """A fleet, a writer, and what the writer wanted to have planned again."""
 
-    def __init__(self, store: PostgresStore) -> None:
+    def __init__(
+        self,
+        store: PostgresStore,
+        *,
+        writers: int = 1,
+        batch: int = 500,
+        may_write: Callable[[], bool] = lambda: True,
+        recorder: Recorder | None = None,
+    ) -> None:
         self.store = store
         self.replanned: list[str] = []
         self.fleet = Fleet(shards=2, mark=lambda key: None)
@@ -30,6 +50,10 @@ class Surroundings:
             replan=self._replan,
             interval_seconds=INTERVAL_SECONDS,
             clock=time.monotonic,
+            writers=writers,
+            batch=batch,
+            may_write=may_write,
+            recorder=recorder,
         )
 
     def _replan(self, key: WorkKey) -> None:
@@ -182,4 +206,145 @@ async def test_a_thousand_are_written_in_a_few_batches(
         around.writer.offer(with_alarms(stored, 1))
     async with writing(around.writer):
         await eventually(lambda: around.writer.idle and sum(sizes) == 1000)
-    assert len(sizes) == 2
+    assert len(sizes) <= 4
+
+
+def with_ready(stored: Reactor, status: ConditionStatus, reason: str) -> Reactor:
+    ready = Condition(
+        type="Ready",
+        status=status,
+        reason=reason,
+        last_transition_time=datetime.now(UTC).replace(microsecond=0),
+    )
+    generation = stored.metadata.generation
+    told = ReactorStatus(observed_generation=generation, conditions=[ready])
+    return stored.model_copy(update={"status": told})
+
+
+async def test_the_first_status_of_a_reactor_waits_for_its_generator(around: Surroundings) -> None:
+    stored = await around.add("bruce-1")
+    around.writer.offer(with_ready(stored, ConditionStatus.FALSE, "AwaitingGenerator"))
+    await asyncio.sleep(FIRST_HOLD_SECONDS / 3)
+    ready = with_ready(stored, ConditionStatus.TRUE, "Streaming")
+    began = time.monotonic()
+    around.writer.offer(ready)
+    await eventually(lambda: around.known("bruce-1").status == ready.status)
+    assert time.monotonic() - began < FIRST_HOLD_SECONDS / 3
+    written_once = int(stored.metadata.resource_version) + 1
+    assert int((await around.stored("bruce-1")).metadata.resource_version) == written_once
+
+
+async def test_it_does_not_wait_for_ever_nor_ever_again(around: Surroundings) -> None:
+    stored = await around.add("bruce-1")
+    waits = with_ready(stored, ConditionStatus.FALSE, "AwaitingGenerator")
+    began = time.monotonic()
+    around.writer.offer(waits)
+    await asyncio.sleep(FIRST_HOLD_SECONDS / 2)
+    around.writer.offer(waits)
+    await eventually(lambda: around.known("bruce-1").status == waits.status)
+    assert time.monotonic() - began < FIRST_HOLD_SECONDS + 0.5
+    again = Surroundings(around.store)
+    again.fleet.put_reactor(await around.stored("bruce-1"))
+    silent = with_ready(again.known("bruce-1"), ConditionStatus.FALSE, "GeneratorSilent")
+    async with writing(again.writer):
+        began = time.monotonic()
+        again.writer.offer(silent)
+        await eventually(lambda: again.known("bruce-1").status == silent.status)
+    assert time.monotonic() - began < FIRST_HOLD_SECONDS / 2
+
+
+async def test_a_slow_object_holds_up_itself_alone(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    around = Surroundings(store, writers=2, batch=1)
+    slow, quick = await around.add("bruce-1"), await around.add("bruce-2")
+    replace_statuses = store.replace_statuses
+    under_way: list[str] = []
+
+    async def slowly(resources: Sequence[Reactor]) -> object:
+        assert len(resources) == 1
+        under_way.append(resources[0].metadata.name)
+        if resources[0].metadata.name == "bruce-1":
+            await asyncio.sleep(1.0)
+        return await replace_statuses(resources)
+
+    monkeypatch.setattr(store, "replace_statuses", slowly)
+    async with writing(around.writer):
+        around.writer.offer(with_ready(slow, ConditionStatus.TRUE, "Streaming"))
+        await eventually(lambda: under_way == ["bruce-1"])
+        around.writer.offer(with_ready(slow, ConditionStatus.TRUE, "Suspended"))
+        around.writer.offer(with_ready(quick, ConditionStatus.TRUE, "Streaming"))
+        await eventually(lambda: around.known("bruce-2").status.observed_generation == 1)
+        assert around.known("bruce-1").status.observed_generation == 0
+        assert under_way == ["bruce-1", "bruce-2"], "one object is never written twice at once"
+        assert not around.writer.idle
+
+
+async def test_without_the_lease_nothing_is_written(store: PostgresStore) -> None:
+    may_write = True
+    around = Surroundings(store, may_write=lambda: may_write)
+    stored = await around.add("bruce-1")
+    task = asyncio.create_task(around.writer.run())
+    may_write = False
+    around.writer.offer(with_ready(stored, ConditionStatus.TRUE, "Streaming"))
+    with pytest.raises(ExceptionGroup) as caught:
+        await asyncio.wait_for(task, 5)
+    assert caught.group_contains(NotLeading)
+    assert await around.stored("bruce-1") == stored
+
+
+class Told:
+    """Remembers what a recorder is told."""
+
+    def __init__(self) -> None:
+        self.changes: list[tuple[int, int]] = []
+        self.expired: list[str] = []
+
+    def record(self, before: Reactor | AnomalyScenario, after: Reactor | AnomalyScenario) -> None:
+        assert before.metadata.uid == after.metadata.uid
+        self.changes.append((before.status.observed_generation, after.status.observed_generation))
+
+    def record_expiry(self, scenario: AnomalyScenario) -> None:
+        self.expired.append(scenario.metadata.name)
+
+    async def run(self) -> None:
+        return
+
+
+async def test_each_written_status_is_recorded_with_the_one_before(store: PostgresStore) -> None:
+    told = Told()
+    around = Surroundings(store, recorder=told)
+    stored = await around.add("bruce-1")
+    async with writing(around.writer):
+        around.writer.offer(with_ready(stored, ConditionStatus.TRUE, "Streaming"))
+        await eventually(lambda: bool(told.changes))
+    assert told.changes == [(0, 1)]
+
+
+async def test_what_is_over_is_deleted_unless_it_is_another_by_now(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    around = Surroundings(store)
+    over, replaced = await around.add("bruce-1"), await around.add("bruce-2")
+    await store.delete(Reactor, "default", "bruce-2")
+    again = await around.add("bruce-2")
+    assert again.metadata.uid != replaced.metadata.uid
+    delete = store.delete
+    failures = 1
+
+    async def flaky(*arguments: object, **named: object) -> object:
+        nonlocal failures
+        if failures:
+            failures -= 1
+            raise StoreUnavailable("Postgres: connection refused")
+        return await delete(*arguments, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(store, "delete", flaky)
+    around.writer.delete(over)
+    around.writer.delete(replaced)
+    assert not around.writer.idle
+    async with writing(around.writer):
+        await eventually(lambda: around.writer.idle)
+    with pytest.raises(NotFound):
+        await store.get(Reactor, "default", "bruce-1")
+    assert (await around.stored("bruce-2")).metadata.uid == again.metadata.uid

@@ -121,3 +121,21 @@ async def test_waiting_ends_when_a_failed_key_comes_back() -> None:
     queue.retry("a")
     await asyncio.wait_for(queue.wait(), 1)
     assert queue.take() == "a"
+
+
+def test_the_oldest_mark_tells_how_long_it_waits() -> None:
+    clock = [100.0]
+    queue: WorkQueue[str] = WorkQueue(lambda: clock[0])
+    assert queue.oldest_seconds == 0
+    queue.add("a")
+    clock[0] += 3
+    queue.add("b")
+    queue.add("a")
+    clock[0] += 2
+    assert queue.oldest_seconds == 5, "marking it again makes it no younger"
+    assert queue.take() == "a"
+    assert queue.oldest_seconds == 2
+    queue.take()
+    queue.retry("a")
+    clock[0] += 0.01
+    assert queue.oldest_seconds == 0, "a pause after a failure is not waiting"

@@ -3,11 +3,14 @@
 Everything of the operator that plans is real; only what would be slow or by chance is not.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
+from uuid import UUID
 
+from reactorsync.planning.targets import Candidate
 from reactorsync.resources import (
     AnomalyScenario,
     AnomalyScenarioSpec,
@@ -18,6 +21,7 @@ from reactorsync.resources import (
     ReactorSpec,
     condition_of,
 )
+from reactorsync.resources.scenario import Run
 from reactorsync.wire.desired import DesiredFault, DesiredReactor
 from reactorsync.wire.envelope import to_micros
 from reactorsync.wire.events import (
@@ -30,8 +34,9 @@ from reactorsync.wire.events import (
 )
 from reactorsync.wire.keys import reactor_key, shard_of
 from reactorsync_operator.fleet import Fleet, WorkKey
-from reactorsync_operator.reconcile.observed import Publication
-from reactorsync_operator.reconciler import Reconciler
+from reactorsync_operator.reconcile.guards import NO_GUARDS, Guards
+from reactorsync_operator.reconcile.observed import ProbeOutcome, Publication
+from reactorsync_operator.reconciler import STRANGER_LIMIT, Reconciler
 from reactorsync_operator.work_queue import WorkQueue
 from tests.core.planning.build import NOON, reactor, scenario, uid_of
 
@@ -72,6 +77,7 @@ class Pending:
     """Statuses that are to be written."""
 
     offered: dict[WorkKey, Reactor | AnomalyScenario] = field(default_factory=dict)
+    deleted: list[AnomalyScenario] = field(default_factory=list)
 
     def offer(self, resource: Reactor | AnomalyScenario, *, urgent: bool = False) -> None:
         self.offered[_key(resource)] = resource
@@ -82,12 +88,59 @@ class Pending:
     def forget(self, key: WorkKey) -> None:
         self.offered.pop(key, None)
 
+    def delete(self, resource: AnomalyScenario) -> None:
+        self.deleted.append(resource)
+
+
+@dataclass
+class Watchers:
+    """What those who look at probes have seen, and whose probes they were asked to look at."""
+
+    seen: dict[tuple[UUID, int], dict[str, ProbeOutcome]] = field(default_factory=dict)
+    wanted: dict[UUID, tuple[Run, Collection[Candidate]]] = field(default_factory=dict)
+
+    def want(
+        self, scenario: AnomalyScenario, run: Run | None, targets: Collection[Candidate]
+    ) -> None:
+        assert scenario.metadata.uid is not None
+        if run is None:
+            self.wanted.pop(scenario.metadata.uid, None)
+        else:
+            self.wanted[scenario.metadata.uid] = (run, targets)
+
+    def outcomes(self, uid: UUID, run: int) -> Mapping[str, ProbeOutcome]:
+        return dict(self.seen.get((uid, run), {}))
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """What a watch tells of an object that was deleted."""
+
+    name: str
+    uid: UUID | None
+    version: str
+
+    def tell(self, remove: Callable[..., None]) -> None:
+        remove(self.name, uid=self.uid, version=self.version)
+
+
+@dataclass(frozen=True)
+class Running:
+    """The parts of one operator."""
+
+    statuses: Pending
+    queue: WorkQueue[WorkKey]
+    fleet: Fleet
+    reconciler: Reconciler
+
 
 class World:
     """A fleet and its scenarios. Times are seconds after noon."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, guards: Guards = NO_GUARDS) -> None:
         self.now = NOON
+        self.guards = guards
+        self.watchers = Watchers()
         self.reactors: dict[str, Reactor] = {}
         self.scenarios: dict[str, AnomalyScenario] = {}
         self.topic = Topic()
@@ -102,19 +155,48 @@ class World:
 
     def start_operator(self, *, replay: Iterable[tuple[Event, int]] | None = None) -> None:
         """Start an operator that knows only what store, topic and event log hold."""
-        self.statuses = Pending()
-        self._queue: WorkQueue[WorkKey] = WorkQueue(lambda: 0.0)
-        self.fleet = Fleet(shards=SHARDS, mark=self._queue.add)
-        self.reconciler = Reconciler(
-            self.fleet, self._queue, self.topic, self.statuses, clock=lambda: self.now
+        self.known = list(self.log if replay is None else replay)
+        self.told: list[Callable[[], None]] = []
+        self._operator = self._operator_over(self.topic)
+        self.statuses, self.fleet = self._operator.statuses, self._operator.fleet
+        self.reconciler, self._queue = self._operator.reconciler, self._operator.queue
+
+    def _operator_over(self, topic: Topic) -> Running:
+        statuses, queue = Pending(), WorkQueue[WorkKey](lambda: 0.0)
+        fleet = Fleet(shards=SHARDS, mark=queue.add)
+        reconciler = Reconciler(
+            fleet,
+            queue,
+            topic,
+            statuses,
+            clock=lambda: self.now,
+            guards=self.guards,
+            probes=self.watchers,
         )
         for one in self.reactors.values():
-            self.fleet.put_reactor(one)
+            fleet.put_reactor(one)
         for other in self.scenarios.values():
-            self.fleet.put_scenario(other)
-        self.reconciler.recall()
-        for event, time_us in self.log if replay is None else replay:
-            self.reconciler.take_event(event, time_us)
+            fleet.put_scenario(other)
+        reconciler.recall()
+        for event, time_us in self.known:
+            reconciler.take_event(event, time_us)
+        return Running(statuses, queue, fleet, reconciler)
+
+    def left_for_another(self) -> list[str]:
+        """What an operator would do that sees only what is stored, published and logged now."""
+        topic = Topic(dict(self.topic.held), dict(self.topic.since), now=self.now)
+        now = self.now
+        # Long enough ago for it to know by now which reactors are no more.
+        self.now = now - STRANGER_LIMIT
+        other = self._operator_over(topic)
+        self.now = now
+        other.reconciler.mark_due()
+        other.reconciler.work(seconds=60.0)
+        found = [f"write {key.name}: {one}" for key, one in other.statuses.offered.items()]
+        found += [f"delete {one.metadata.name}" for one in other.statuses.deleted]
+        if topic.held != self.topic.held:
+            found.append("publish")
+        return found
 
     def settle(self) -> None:
         """Let the operator work until there is nothing more to do at this moment."""
@@ -122,9 +204,10 @@ class World:
         for _ in range(50):
             self.reconciler.work(seconds=60.0)
             assert not self._queue, "a plan failed; see the log"
-            if not self.statuses.offered:
+            if not self.statuses.offered and not self.statuses.deleted:
                 return
             self._write()
+            self._delete()
         raise AssertionError("the operator does not come to rest")
 
     def _write(self) -> None:
@@ -140,6 +223,13 @@ class World:
                 continue
             self.writes += 1
             self._store(resource, own_write=True)
+
+    def _delete(self) -> None:
+        expired, self.statuses.deleted = self.statuses.deleted, []
+        for one in expired:
+            known = self.scenarios.get(one.metadata.name)
+            if known is not None and known.metadata.uid == one.metadata.uid:
+                self.delete(one.metadata.name)
 
     # The user
 
@@ -160,8 +250,10 @@ class World:
         self._store(stored.model_copy(update={"metadata": metadata}))
 
     def remove_reactor(self, name: str) -> None:
-        del self.reactors[name]
-        self.fleet.remove_reactor(f"default/{name}")
+        gone = self.reactors.pop(name)
+        self._version += 1
+        deletion = Deletion(f"default/{name}", gone.metadata.uid, str(self._version))
+        self._tell(partial(deletion.tell, self.fleet.remove_reactor))
 
     def apply(self, name: str = "leak-drill", **spec: Any) -> None:
         """Create a scenario, or change the fields given of the one there is."""
@@ -177,8 +269,18 @@ class World:
             self._store(_edited(stored, AnomalyScenarioSpec.model_validate(wanted)))
 
     def delete(self, name: str = "leak-drill") -> None:
-        del self.scenarios[name]
-        self.fleet.remove_scenario(f"default/{name}")
+        gone = self.scenarios.pop(name)
+        self._version += 1
+        deletion = Deletion(f"default/{name}", gone.metadata.uid, str(self._version))
+        self._tell(partial(deletion.tell, self.fleet.remove_scenario))
+
+    def terminate_reactor(self, name: str) -> None:
+        """Delete a reactor that somebody's finalizer keeps."""
+        self._store(_terminating(self.reactors[name], self.now))
+
+    def terminate_scenario(self, name: str) -> None:
+        """Delete a scenario that somebody's finalizer keeps."""
+        self._store(_terminating(self.scenarios[name], self.now))
 
     def _store(self, resource: Reactor | AnomalyScenario, *, own_write: bool = False) -> None:
         self._version += 1
@@ -186,11 +288,17 @@ class World:
         if isinstance(resource, Reactor):
             stored = resource.model_copy(update={"metadata": metadata})
             self.reactors[metadata.name] = stored
+            self.told.append(partial(self.fleet.put_reactor, stored))
             self.fleet.put_reactor(stored, own_write=own_write)
         else:
             written = resource.model_copy(update={"metadata": metadata})
             self.scenarios[metadata.name] = written
+            self.told.append(partial(self.fleet.put_scenario, written))
             self.fleet.put_scenario(written, own_write=own_write)
+
+    def _tell(self, news: Callable[[], None]) -> None:
+        self.told.append(news)
+        news()
 
     # Time and plants
 
@@ -220,6 +328,7 @@ class World:
         """Put an event on the log, where the operator reads it."""
         sent = (event, to_micros(self.now) if time_us is None else time_us)
         self.log.append(sent)
+        self.known.append(sent)
         self.reconciler.take_event(*sent)
 
     def restart_plants(self) -> None:
@@ -259,6 +368,18 @@ class World:
         ]
         self._acting = acting
         return events
+
+    # Those who watch
+
+    def passes(self, probe: str, name: str = "leak-drill", *, message: str = "") -> None:
+        """Let a probe of the run at hand pass now."""
+        stored = self.scenarios[name]
+        uid, run = stored.metadata.uid, stored.status.run
+        assert uid is not None
+        assert run is not None
+        seen = self.watchers.seen.setdefault((uid, run.number), {})
+        seen.setdefault(probe, ProbeOutcome(to_micros(self.now), message))
+        self._queue.add(_key(stored))
 
     # Looking
 
@@ -339,6 +460,13 @@ def _edited(stored: Any, spec: Any) -> Any:
     grown = stored.metadata.generation + (spec != stored.spec)
     metadata = stored.metadata.model_copy(update={"generation": grown})
     return stored.model_copy(update={"metadata": metadata, "spec": spec})
+
+
+def _terminating(stored: Any, now: datetime) -> Any:
+    metadata = stored.metadata.model_copy(
+        update={"deletion_timestamp": now, "generation": stored.metadata.generation + 1}
+    )
+    return stored.model_copy(update={"metadata": metadata})
 
 
 def _key(resource: Reactor | AnomalyScenario) -> WorkKey:

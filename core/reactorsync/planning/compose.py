@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-from reactorsync.planning.schedule import is_live, run_end
+from reactorsync.planning.schedule import is_live
 from reactorsync.planning.targets import stages_for
 from reactorsync.planning.timeline import StageWindow, Window, stage_windows
 from reactorsync.resources import AnomalyScenario, Reactor
@@ -90,7 +90,7 @@ def _windows_ahead(scenario: AnomalyScenario, reactor: Reactor, now_us: int) -> 
     run = scenario.status.run
     if run is None:
         return []
-    window = Window(to_micros(run.start_time), to_micros(run_end(scenario, run.start_time)))
+    window = Window(to_micros(run.start_time), to_micros(run.end_time))
     able = {stage.name for stage in stages_for(scenario, reactor)}
     return [
         placed

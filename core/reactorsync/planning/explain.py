@@ -16,11 +16,13 @@ from reactorsync.resources.scenario import (
     MAX_TARGETS,
     ConcurrencyPolicy,
     ConflictPolicy,
+    ProbePhase,
     RunPhase,
     ScenarioMode,
     ScenarioState,
     SensorDirection,
     Shape,
+    SuspendPolicy,
     TargetPolicy,
 )
 from reactorsync.resources.selector import LabelSelector, SelectorOperator
@@ -47,6 +49,7 @@ def explain(scenario: AnomalyScenario, reactors: Iterable[Reactor], now: datetim
         _opening(scenario, selection),
         _timing(scenario, start, now),
         _stages(scenario, start),
+        *_checks(scenario),
         _ending(scenario),
     ]
     if selection.failures:
@@ -166,6 +169,8 @@ def _state_text(scenario: AnomalyScenario) -> str:
     if scenario.spec.mode is ScenarioMode.DRY_RUN:
         return "It is a dry run: nothing is injected."
     match scenario.spec.state:
+        case ScenarioState.SUSPENDED if scenario.spec.suspend_policy is SuspendPolicy.HOLD_CLOCK:
+            return "It is suspended: its faults are lifted and its clock stands still."
         case ScenarioState.SUSPENDED:
             return "It is suspended: its faults are lifted while the timeline goes on."
         case ScenarioState.ABORTED:
@@ -246,6 +251,39 @@ def _look(stage: Stage, info: FaultInfo) -> str:
         return f"Only the instrument is at fault: {signal.title.lower()}{way}."
     assert info.primary_signal is not None  # noqa: S101 - a fault without one acts on a sensor
     return f"{info.description} Look first at {_signal(info.primary_signal).title.lower()}."
+
+
+def _checks(scenario: AnomalyScenario) -> list[str]:
+    """Return what is asked of whoever watches, and what keeps the run from going its way."""
+    spec = scenario.spec
+    sentences = []
+    for phase, text in (
+        (ProbePhase.BEFORE, "Nothing is injected before {} passed"),
+        (ProbePhase.DURING, "While the faults act, {} must pass"),
+        (ProbePhase.AFTER, "After its end, {} must pass"),
+    ):
+        names = [probe.name for probe in spec.probes if probe.phase is phase]
+        if names:
+            has = " has" if len(names) == 1 else " have"
+            subject = f"{'probe' if len(names) == 1 else 'probes'} {_listed(names)}"
+            subject += has if phase is ProbePhase.BEFORE else ""
+            sentences.append(f"{text.format(subject)}.")
+    if spec.abort_when:
+        names = [probe.name for probe in spec.abort_when]
+        one = len(names) == 1
+        sentences.append(
+            f"The run is aborted as soon as {'check' if one else 'one of the checks'} "
+            f"{_listed(names)} passes."
+        )
+    if spec.environment is not None:
+        sentences.append(f"It is meant for environment {spec.environment} only.")
+    if spec.guard_override is not None:
+        guards = " and ".join(spec.guard_override.guards)
+        sentences.append(f"It may break {guards}: {spec.guard_override.reason}.")
+    if spec.ttl_seconds_after_finished is not None:
+        age = _span(timedelta(seconds=spec.ttl_seconds_after_finished))
+        sentences.append(f"It is deleted {age} after its outcome is final.")
+    return [" ".join(sentences)] if sentences else []
 
 
 def _ending(scenario: AnomalyScenario) -> str:

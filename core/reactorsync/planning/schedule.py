@@ -18,18 +18,20 @@ from reactorsync.planning.timeline import run_window
 from reactorsync.resources import AnomalyScenario
 from reactorsync.resources.scenario import (
     ConcurrencyPolicy,
+    ProbePhase,
     Run,
     RunPhase,
     ScenarioMode,
     ScenarioState,
     Schedule,
+    SuspendPolicy,
 )
 from reactorsync.wire.envelope import from_micros
 
 ON_TIME: Final = timedelta(seconds=5)
 """A run begun at most this late still counts its timeline from the tick of the schedule."""
 
-OPEN_PHASES: Final = frozenset({RunPhase.PENDING, RunPhase.RUNNING})
+OPEN_PHASES: Final = frozenset({RunPhase.PENDING, RunPhase.PROBING, RunPhase.RUNNING})
 
 
 def next_tick(schedule: Schedule, *, after: datetime) -> datetime | None:
@@ -89,15 +91,18 @@ def due(
     return Due(start=missed if late <= ON_TIME else now, next_time=upcoming)
 
 
-def run_end(scenario: AnomalyScenario, start: datetime) -> datetime:
+def run_end(
+    scenario: AnomalyScenario, start: datetime, *, decided_at: datetime | None = None
+) -> datetime:
     """Return when a run that starts at ``start`` ends by itself.
 
-    Under a schedule that replaces, that is the next tick at the latest.
+    Under a schedule that replaces, that is the next tick at the latest, counted from ``decided_at``
+    when that is later: ticks that passed before do not cut a run short.
     """
     spec = scenario.spec
     cut = None
     if spec.schedule is not None and spec.schedule.concurrency_policy is ConcurrencyPolicy.REPLACE:
-        cut = next_tick(spec.schedule, after=start)
+        cut = next_tick(spec.schedule, after=max(start, decided_at or start))
     return from_micros(run_window(spec, start, cut=cut).end_us)
 
 
@@ -138,11 +143,24 @@ def own_start(scenario: AnomalyScenario, *, rerun: bool, now: datetime) -> datet
     return now + delay if rerun else max(created + delay, now)
 
 
+def next_run(scenario: AnomalyScenario, start: datetime) -> Run:
+    """Return the run after the last one, were it to start at ``start``."""
+    last = scenario.status.run
+    return Run(
+        number=1 if last is None else last.number + 1,
+        token=scenario.spec.run_token,
+        phase=RunPhase.PENDING,
+        start_time=start,
+        end_time=run_end(scenario, start),
+    )
+
+
 def expected_start(scenario: AnomalyScenario, now: datetime) -> datetime | None:
     """Return when the run in hand started, or the next one will; ``None`` when none is to come."""
     spec, run = scenario.spec, scenario.status.run
     if is_open(run) and run is not None and run.token == spec.run_token:
-        return run.start_time
+        held = now - run.held_since if run.held_since is not None else timedelta()
+        return run.start_time + held
     if spec.state is not ScenarioState.ACTIVE:
         return None
     if wants_new_run(scenario):
@@ -160,11 +178,23 @@ def is_open(run: Run | None) -> bool:
     return run is not None and run.phase in OPEN_PHASES
 
 
+def is_held(scenario: AnomalyScenario) -> bool:
+    """Return whether the clock of a run is to stand still."""
+    spec = scenario.spec
+    return spec.state is ScenarioState.SUSPENDED and spec.suspend_policy is SuspendPolicy.HOLD_CLOCK
+
+
+def probes_before(scenario: AnomalyScenario) -> bool:
+    """Return whether a run has to wait for probes before it may inject."""
+    return any(probe.phase is ProbePhase.BEFORE for probe in scenario.spec.probes)
+
+
 def is_live(scenario: AnomalyScenario) -> bool:
     """Return whether the scenario's faults are to be in the desired state now.
 
     Only a run that stands in the status counts, because its start is fixed there; a run whose token
-    was replaced, or that was suspended or aborted, does not.
+    was replaced, that was suspended or aborted, whose clock stands still, or that has not passed
+    its Before probes does not.
     """
     spec, run = scenario.spec, scenario.status.run
     return (
@@ -172,6 +202,11 @@ def is_live(scenario: AnomalyScenario) -> bool:
         and spec.state is ScenarioState.ACTIVE
         and scenario.metadata.deletion_timestamp is None
         and run is not None
-        and is_open(run)
+        and (run.phase is RunPhase.RUNNING or _starts_by_itself(scenario, run))
+        and run.held_since is None
         and run.token == spec.run_token
     )
+
+
+def _starts_by_itself(scenario: AnomalyScenario, run: Run) -> bool:
+    return run.phase is RunPhase.PENDING and not probes_before(scenario)

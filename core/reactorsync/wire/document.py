@@ -18,7 +18,7 @@ from reactorsync.resources.reactor import Site
 from reactorsync.signals import SIGNALS
 from reactorsync.trips import TripCause
 from reactorsync.wire.desired import DesiredFault, DesiredReactor
-from reactorsync.wire.events import EVENT_TYPES, Event
+from reactorsync.wire.events import EVENT_TYPES, Event, Hypothesis
 from reactorsync.wire.frame import FRAME_SCHEMA, SCHEMA_FINGERPRINT
 from reactorsync.wire.topics import Topics
 
@@ -156,6 +156,7 @@ BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "desired-fault": lambda: fields_of(DesiredFault),
     "site": lambda: fields_of(Site),
     "events": events,
+    "hypothesis": lambda: fields_of(Hypothesis),
 }
 
 

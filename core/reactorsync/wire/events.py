@@ -123,6 +123,70 @@ class FaultRecovered(FaultEvent):
         return f"recovered/{self.fault_id}/{self.tick_us}"
 
 
+class FaultVerified(FaultEvent):
+    """The historian compared the telemetry from before and after a fault began to act."""
+
+    type: ClassVar[str] = "dev.reactorsync.fault.verified.v1"
+    confirmed: bool = Field(description="Whether the telemetry shows the fault.")
+    signal: str | None = Field(
+        default=None, description="Signal that shows it most clearly; absent unless confirmed."
+    )
+    message: str = Field(default="", max_length=256, description="What was seen.")
+
+    @property
+    def identity(self) -> str:  # noqa: D102
+        return f"verified/{self.fault_id}/{self.tick_us}"
+
+
+class AlarmEvent(ReactorEvent):
+    """An event of one alarm of one reactor."""
+
+    alarm_id: UUID = Field(description="Identity of this occurrence: raised once, cleared once.")
+    signal: str = Field(description="Signal the alarm is about.")
+    limit: str = Field(description="Limit that was crossed: LowLow, Low, High or HighHigh.")
+
+
+class AlarmRaised(AlarmEvent):
+    """A reading stayed beyond an alarm limit."""
+
+    type: ClassVar[str] = "dev.reactorsync.alarm.raised.v1"
+    value: float = Field(allow_inf_nan=False, description="Reading that raised it.")
+
+    @property
+    def identity(self) -> str:  # noqa: D102
+        return f"raised/{self.alarm_id}"
+
+
+class AlarmCleared(AlarmEvent):
+    """The readings of an alarm are back inside its limit."""
+
+    type: ClassVar[str] = "dev.reactorsync.alarm.cleared.v1"
+
+    @property
+    def identity(self) -> str:  # noqa: D102
+        return f"cleared/{self.alarm_id}"
+
+
+class Hypothesis(Model):
+    """One possible explanation of what a plant does."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    fault: str = Field(description="Fault kind.")
+    probability_permille: int = Field(ge=0, le=1000, description="How likely, in thousandths.")
+
+
+class DiagnosisMade(ReactorEvent):
+    """Somebody explained what a plant does; the likeliest hypothesis comes first."""
+
+    type: ClassVar[str] = "dev.reactorsync.diagnosis.made.v1"
+    hypotheses: list[Hypothesis] = Field(max_length=10, description="Ranked hypotheses.")
+
+    @property
+    def identity(self) -> str:  # noqa: D102
+        return f"diagnosis/{self.tick_us}"
+
+
 class ReactorTripped(ReactorEvent):
     """The protection system shut the plant down."""
 
@@ -152,6 +216,14 @@ class ShardHeartbeat(Event):
     late_ticks: int = Field(
         description="Ticks that came out late, or not at all, since the shard was taken over."
     )
+    busy_permille: int | None = Field(
+        default=None,
+        ge=0,
+        description=(
+            "Processor time of the whole generator since its last heartbeats, in thousandths of "
+            "the time that passed."
+        ),
+    )
 
     @property
     def subject(self) -> str:  # noqa: D102
@@ -165,6 +237,10 @@ EVENT_TYPES: Final[dict[str, type[Event]]] = {
         ReactorObserved,
         FaultInjected,
         FaultRecovered,
+        FaultVerified,
+        AlarmRaised,
+        AlarmCleared,
+        DiagnosisMade,
         ReactorTripped,
         ReactorRestarted,
         ShardHeartbeat,

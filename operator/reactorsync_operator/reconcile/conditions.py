@@ -21,6 +21,9 @@ RECOVERED: Final = "Recovered"
 SUSPENDED: Final = "Suspended"
 SUCCEEDED: Final = "Succeeded"
 
+_MESSAGE_LENGTH: Final = 1024
+"""A status stays small, whatever there is to say."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -78,7 +81,7 @@ class ConditionList:
             observed_generation=self.generation,
             last_transition_time=since,
             reason=finding.reason.value,
-            message=finding.message,
+            message=finding.message[:_MESSAGE_LENGTH],
         )
         return since
 

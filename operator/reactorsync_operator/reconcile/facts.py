@@ -16,11 +16,16 @@ from reactorsync.resources.scenario import (
     Run,
     RunPhase,
     ScenarioMode,
+    ScenarioState,
     TargetCounts,
     TargetFailure,
 )
 from reactorsync.wire.envelope import from_micros
+from reactorsync_operator.reconcile.guards import Refusal
 from reactorsync_operator.reconcile.observed import ObservedScenario, RunReport
+from reactorsync_operator.reconcile.reasons import ScenarioReason
+from reactorsync_operator.reconcile.runs import Ending
+from reactorsync_operator.reconcile.verdict import Verdict
 
 SETTLE: Final = timedelta(seconds=60)
 """How long after its end reports of a run still count; then its outcome is final."""
@@ -51,6 +56,9 @@ class Facts:
         reports_lost: whether any report is missing that the status was written from.
         missed: whether the run lay wholly in the past when it was first seen.
         delivery_problem: why desired state cannot be published now.
+        ending: why the operator ended the run, unless the user asked for it or its time had come.
+        refusal: why no run begins though one is to come.
+        verdict: what those who watch say of the run, ``None`` without one.
     """
 
     spec: AnomalyScenarioSpec
@@ -67,6 +75,9 @@ class Facts:
     missed: bool
     report: RunReport
     delivery_problem: str | None
+    ending: Ending | None = None
+    refusal: Refusal | None = None
+    verdict: Verdict | None = None
 
     @property
     def run_is_open(self) -> bool:
@@ -83,10 +94,28 @@ class Facts:
         )
 
     @property
+    def begun(self) -> bool:
+        """Whether the first stage of the run has begun, by a clock that may stand still."""
+        run, begin = self.run, self.faults_begin
+        if run is None or begin is None or run.phase is RunPhase.PROBING:
+            return False
+        return (run.held_since or self.now) >= begin
+
+    @property
+    def lifting(self) -> bool:
+        """Whether faults act on that somebody, or a check, has put an end to."""
+        if not self.acting or self.settled:
+            return False
+        was_aborted = self.run is not None and self.run.phase is RunPhase.ABORTED
+        return was_aborted or self.spec.state is not ScenarioState.ACTIVE
+
+    @property
     def settles_at(self) -> datetime | None:
         """When the outcome of the ended run is final at the latest."""
         if self.run is None or self.run_is_open:
             return None
+        if self._never_injected:
+            return self.run.end_time
         if self.run.phase is RunPhase.ABORTED and self.counts.injected == 0:
             began = self.run.start_time < self.run.end_time
             return self.run.end_time + (SETTLE_UNHEARD if began else timedelta())
@@ -97,6 +126,10 @@ class Facts:
         """Whether the run has ended and no report can change its outcome."""
         if self.settles_at is None or self.run is None:
             return False
+        if self._never_injected:
+            return True
+        if self.verdict is not None and self.verdict.undecided:
+            return False
         if self.now >= self.settles_at:
             return True
         if self.acting or self.unheard:
@@ -104,6 +137,12 @@ class Facts:
         if self.run.phase is RunPhase.ABORTED:
             return self.counts.injected > 0
         return self.awaited == 0
+
+    @property
+    def _never_injected(self) -> bool:
+        """Whether the run was ended while it waited for its probes."""
+        ending = self.ending
+        return ending is not None and ending.reason is ScenarioReason.STEADY_STATE_NOT_MET
 
 
 def establish(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from reactorsync.planning.wording import counted
 from reactorsync.resources.scenario import RunPhase, ScenarioMode, ScenarioState
 from reactorsync_operator.reconcile.conditions import Finding, false, true, unknown
 from reactorsync_operator.reconcile.facts import REPORT_WITHIN, Facts
 from reactorsync_operator.reconcile.reasons import ScenarioReason
+from reactorsync_operator.reconcile.runs import unpassed
+
+_SUMMARY_LENGTH: Final = 256
 
 
 def targets_resolved(facts: Facts) -> Finding:
@@ -34,6 +38,8 @@ def injected(facts: Facts) -> Finding:
     if facts.expected > 0 and facts.awaited == 0:
         return true(ScenarioReason.ALL_INJECTED, progress)
     if not facts.run_is_open:
+        if facts.ending is not None and counts.injected == 0:
+            return false(ScenarioReason.NOT_INJECTED, facts.ending.message)
         if run.start_time >= run.end_time:
             return false(ScenarioReason.NOT_INJECTED, "the run was ended before it began")
         if facts.reports_lost:
@@ -41,7 +47,9 @@ def injected(facts: Facts) -> Finding:
         if counts.injected:
             return false(ScenarioReason.PARTLY_INJECTED, progress)
         return false(ScenarioReason.NOT_INJECTED, progress)
-    if not _begun(facts):
+    if run.phase is RunPhase.PROBING:
+        return false(ScenarioReason.PROBING)
+    if not facts.begun:
         return false(ScenarioReason.WAITING_FOR_START)
     if facts.spec.state is ScenarioState.SUSPENDED:
         return false(ScenarioReason.SUSPENDED, progress)
@@ -101,6 +109,9 @@ def succeeded(facts: Facts) -> Finding:
     run, counts = facts.run, facts.counts
     if run is None:
         return unknown(ScenarioReason.NOT_STARTED)
+    if facts.ending is not None:
+        say = false if facts.settled else unknown
+        return say(facts.ending.reason, facts.ending.message)
     if not facts.settled:
         return unknown(ScenarioReason.RUN_IN_PROGRESS)
     if run.phase is RunPhase.ABORTED:
@@ -126,6 +137,9 @@ def succeeded(facts: Facts) -> Finding:
             ScenarioReason.NOT_RECOVERED,
             f"{counted(facts.acting, 'target')} never reported the fault gone",
         )
+    failed = _probes_failed(facts)
+    if failed:
+        return false(ScenarioReason.PROBES_FAILED, f"did not pass: {failed}")
     return true(ScenarioReason.COMPLETED)
 
 
@@ -133,10 +147,11 @@ def ready(facts: Facts) -> Finding:
     """Say whether the operator did what the spec asks for now; not whether plants are fine."""
     spec, run = facts.spec, facts.run
     if spec.mode is ScenarioMode.DRY_RUN:
-        return _resolved_or(facts, true(ScenarioReason.DRY_RUN))
+        refused = f"a run would be refused: {facts.refusal.message}" if facts.refusal else ""
+        return _resolved_or(facts, true(ScenarioReason.DRY_RUN, refused))
     if facts.delivery_problem is not None and facts.run_is_open:
         return false(ScenarioReason.DELIVERY_UNAVAILABLE, facts.delivery_problem)
-    if spec.state is not ScenarioState.ACTIVE and facts.acting and not facts.settled:
+    if facts.lifting:
         return false(
             ScenarioReason.LIFTING,
             f"{counted(facts.acting, 'target')} yet to report the fault gone",
@@ -145,8 +160,12 @@ def ready(facts: Facts) -> Finding:
         return true(ScenarioReason.SUSPENDED)
     if spec.state is ScenarioState.ABORTED:
         return true(ScenarioReason.ABORTED)
+    if facts.refusal is not None:
+        return false(facts.refusal.reason, facts.refusal.message)
     if run is not None and facts.run_is_open:
-        if not _begun(facts):
+        if run.phase is RunPhase.PROBING:
+            return false(ScenarioReason.PROBING, "waits until every Before probe has passed")
+        if not facts.begun:
             return true(ScenarioReason.WAITING_FOR_START)
         if facts.expected and facts.awaited == 0:
             return true(ScenarioReason.ACTIVE)
@@ -172,9 +191,9 @@ def overdue_at(facts: Facts, *, waiting_since: datetime) -> datetime | None:
     ``waiting_since`` is since when the answer has been no.
     """
     begin = facts.faults_begin
-    if facts.acting and facts.spec.state is not ScenarioState.ACTIVE:
+    if facts.lifting:
         return waiting_since + REPORT_WITHIN
-    if facts.awaited and facts.run_is_open and begin is not None:
+    if facts.awaited and facts.run_is_open and begin is not None and not _is_held_back(facts):
         return max(begin, waiting_since) + REPORT_WITHIN
     return None
 
@@ -184,12 +203,19 @@ def summary(facts: Facts) -> str:
     spec, run, counts = facts.spec, facts.run, facts.counts
     if spec.mode is ScenarioMode.DRY_RUN:
         return f"Dry run: would act on {counts.selected} of {counted(counts.matched, 'reactor')}"
+    if facts.refusal is not None and not facts.run_is_open:
+        return f"Refused: {facts.refusal.message}"[:_SUMMARY_LENGTH]
     if run is None or (facts.next_run_time is not None and not facts.run_is_open):
         return _waiting(facts)
+    if run.held_since is not None:
+        held = f"Run {run.number} held since {_at(run.held_since)}"
+        return f"{held}: {counts.injected} of {facts.expected} injected"
     match run.phase:
         case RunPhase.PENDING:
             targets = counted(counts.selected, "reactor")
             return f"Run {run.number} starts {_at(run.start_time)} on {targets}"
+        case RunPhase.PROBING:
+            return f"Run {run.number} due {_at(run.start_time)}: waiting for its Before probes"
         case RunPhase.RUNNING:
             lifted = ", suspended" if spec.state is ScenarioState.SUSPENDED else ""
             return (
@@ -198,9 +224,11 @@ def summary(facts: Facts) -> str:
             )
         case RunPhase.COMPLETED | RunPhase.ABORTED:
             ended = "completed" if run.phase is RunPhase.COMPLETED else "aborted"
+            score = facts.verdict.score if facts.verdict is not None else None
             return (
                 f"Run {run.number} {ended} {_at(run.end_time)}: "
                 f"{counts.injected} injected, {counts.recovered} recovered"
+                + (f", score {score}" if score is not None else "")
             )
 
 
@@ -225,8 +253,18 @@ def _resolved_or(facts: Facts, finding: Finding) -> Finding:
     return finding
 
 
-def _begun(facts: Facts) -> bool:
-    return facts.faults_begin is not None and facts.now >= facts.faults_begin
+def _probes_failed(facts: Facts) -> str:
+    """Return the probes of the spec that did not pass; what `abortWhen` waits for is none."""
+    if facts.verdict is None:
+        return ""
+    wanted = {probe.name for probe in facts.spec.probes}
+    return unpassed(tuple(one for one in facts.verdict.probes if one.name in wanted))
+
+
+def _is_held_back(facts: Facts) -> bool:
+    """Return whether nothing is to be injected at the moment."""
+    run = facts.run
+    return run is not None and (run.phase is RunPhase.PROBING or run.held_since is not None)
 
 
 def _at(moment: datetime) -> str:

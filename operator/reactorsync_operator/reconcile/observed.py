@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from reactorsync.planning.targets import Selection
 from reactorsync.resources import AnomalyScenario, Reactor
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class FaultVerification:
+    """What somebody who compared the telemetry with a fault found, and when; later is greater."""
+
+    verified_us: int
+    confirmed: bool
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +33,7 @@ class FaultReport:
     first_injected_us: int | None = None
     last_injected_us: int | None = None
     recovered_us: int | None = None
+    verification: FaultVerification | None = None
 
     @property
     def acts(self) -> bool:
@@ -39,6 +49,32 @@ class FaultReport:
 
 
 @dataclass(frozen=True, slots=True)
+class AlarmReport:
+    """One alarm of one reactor; times in microseconds since 1970.
+
+    ``raised_us`` is ``None`` while only the end of the alarm was heard of, ``cleared_us`` while it
+    stands.
+    """
+
+    signal: str
+    raised_us: int | None = None
+    cleared_us: int | None = None
+
+    @property
+    def stands(self) -> bool:
+        """Whether the alarm stood when it was last heard of."""
+        return self.raised_us is not None and self.cleared_us is None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DiagnosisReport:
+    """The kinds of fault that a diagnosis named, likeliest first, and when; later is greater."""
+
+    made_us: int
+    faults: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ReactorReport:
     """What generators last reported of one reactor; times in microseconds since 1970.
 
@@ -48,6 +84,9 @@ class ReactorReport:
         power_permille: neutron power last reported, ``None`` before the first report.
         trip_cause: first-out cause while the plant is tripped.
         faults: by fault id.
+        open_alarms: alarms that stand; ``None`` while no alarm was heard of, so that what the
+            status says still holds.
+        diagnosis: the newest.
     """
 
     revision: str | None = None
@@ -58,6 +97,8 @@ class ReactorReport:
     observed_us: int | None = None
     trip_cause: str | None = None
     faults: Mapping[str, FaultReport] = field(default_factory=dict)
+    open_alarms: int | None = None
+    diagnosis: DiagnosisReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +142,16 @@ class Verification:
 class RunReport:
     """What was reported of one run, over all reactors.
 
+    The collections are views that go on changing as events come in: whoever keeps a report for
+    later must copy what it needs.
+
     Attributes:
         injected: reactors on which a fault of the run was reported to act, or to act no longer.
         acting: those of them on which one still acts.
+        detected: injected reactors on which an alarm was raised since, and when the first one was.
+        delays_us: of those, the times from injection to that alarm, ascending.
+        false_alarms: alarms raised while the run lasted on reactors of its namespace that no known
+            fault acted on.
     """
 
     injected: Set[UUID] = frozenset()
@@ -111,6 +159,17 @@ class RunReport:
     first_injected_us: int | None = None
     last_recovered_us: int | None = None
     verification: Verification | None = None
+    detected: Mapping[UUID, int] = field(default_factory=dict)
+    delays_us: Sequence[int] = ()
+    false_alarms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeOutcome:
+    """What is known of a probe of the run at hand; ``passed_us`` is when it first passed."""
+
+    passed_us: int | None = None
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +180,13 @@ class ObservedScenario:
         selection: reactors it acts on, by its status as it is stored.
         conflicts: by name of a reactor, the scenario that this one gives way to there.
         report: of the run in the status; empty when there is none.
+        probes: outcomes by name, of the probes and of ``abortWhen``; none for a probe not yet
+            looked at.
     """
 
     scenario: AnomalyScenario
     selection: Selection
     conflicts: Mapping[str, str] = field(default_factory=dict)
     report: RunReport = field(default_factory=RunReport)
+    probes: Mapping[str, ProbeOutcome] = field(default_factory=dict)
     delivery_problem: str | None = None

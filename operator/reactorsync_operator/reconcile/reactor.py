@@ -132,7 +132,7 @@ class _Plan:
             generator=_generator(report),
             trip_cause=report.trip_cause,
             active_faults=active[:_ACTIVE_FAULTS_SHOWN],
-            open_alarms=before.open_alarms,
+            open_alarms=(before.open_alarms if report.open_alarms is None else report.open_alarms),
         )
 
     def _readiness(self, conditions: ConditionList) -> None:

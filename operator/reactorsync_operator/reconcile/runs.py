@@ -6,6 +6,7 @@ Whoever reads the status therefore goes on with the same run, however often the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -13,8 +14,12 @@ from typing import Final
 from reactorsync.planning.schedule import (
     Due,
     due,
+    is_held,
     is_open,
+    last_tick,
+    next_run,
     own_start,
+    probes_before,
     promised_tick,
     run_end,
     wants_new_run,
@@ -22,6 +27,7 @@ from reactorsync.planning.schedule import (
 from reactorsync.planning.targets import Selection
 from reactorsync.resources import AnomalyScenario
 from reactorsync.resources.scenario import (
+    ProbeResult,
     Run,
     RunPhase,
     RunSummary,
@@ -29,8 +35,35 @@ from reactorsync.resources.scenario import (
     ScenarioState,
     TargetPolicy,
 )
+from reactorsync_operator.reconcile.guards import Refusal
+from reactorsync_operator.reconcile.reasons import ScenarioReason
+from reactorsync_operator.reconcile.verdict import BeforeState, Verdict
 
 HISTORY_WITHOUT_SCHEDULE: Final = 20
+
+_PROBED_PHASES: Final = frozenset({RunPhase.PROBING, RunPhase.RUNNING})
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why the operator ended a run that nobody asked it to end, and the verdict it did that by."""
+
+    reason: ScenarioReason
+    message: str
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Referee:
+    """What a run depends on beside the scenario and the time.
+
+    Attributes:
+        judge: what those who watch say of a run.
+        refuse: why a run may not begin, ``None`` when it may.
+    """
+
+    judge: Callable[[Run], Verdict]
+    refuse: Callable[[Run], Refusal | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,32 +73,47 @@ class Advance:
     Attributes:
         run: the current or last run.
         history: runs before it, newest first.
-        next_run_time: tick of the schedule that comes next.
+        next_run_time: tick of the schedule that comes next, or that is due and refused.
+        ending: why the run was ended just now, unless the user asked for it or its time had come.
+        refusal: why a run that is due does not begin.
+        gives_up_at: until when a tick that is refused may still be made up for.
     """
 
     run: Run | None
     history: tuple[RunSummary, ...]
-    next_run_time: datetime | None
+    next_run_time: datetime | None = None
+    ending: Ending | None = None
+    refusal: Refusal | None = None
+    gives_up_at: datetime | None = None
 
 
-def advance(scenario: AnomalyScenario, selection: Selection, now: datetime) -> Advance:
+def advance(
+    scenario: AnomalyScenario, selection: Selection, now: datetime, *, referee: Referee
+) -> Advance:
     """Return where the runs stand at ``now``: end what is over, begin what is due."""
     spec, status = scenario.spec, scenario.status
-    run = status.run
+    run, ending = status.run, None
     if run is not None and is_open(run):
         run = _carried_on(scenario, run, selection, now)
-    standing = Advance(run, tuple(status.history), None)
-    if spec.state is not ScenarioState.ACTIVE or spec.mode is not ScenarioMode.RUN:
+        run, ending = _judged(scenario, run, selection, now, referee=referee)
+    standing = Advance(run, tuple(status.history), ending=ending)
+    if (
+        spec.state is not ScenarioState.ACTIVE
+        or spec.mode is not ScenarioMode.RUN
+        or scenario.metadata.deletion_timestamp is not None
+    ):
         return standing
     asked = _asked(scenario, run, now)
     standing = replace(standing, next_run_time=asked.next_time)
     start = _start(scenario, run, selection, asked=asked, now=now)
     if start is None:
         return standing
+    begun = _begun(scenario, start, selection, now)
+    refusal = referee.refuse(begun) if is_open(begun) else None
+    if refusal is not None:
+        return _refused(scenario, standing, refusal, now)
     return Advance(
-        run=_begun(scenario, start, selection, now),
-        history=_history(scenario, run),
-        next_run_time=asked.next_time,
+        run=begun, history=_history(scenario, run), next_run_time=asked.next_time, ending=None
     )
 
 
@@ -103,40 +151,127 @@ def _start(
 
 
 def _begun(scenario: AnomalyScenario, start: datetime, selection: Selection, now: datetime) -> Run:
-    last = scenario.status.run
-    run = Run(
-        number=1 if last is None else last.number + 1,
-        token=scenario.spec.run_token,
-        phase=RunPhase.PENDING,
-        start_time=start,
-        end_time=run_end(scenario, start),
-    )
+    last, run = scenario.status.run, next_run(scenario, start)
+    if run.end_time <= now:
+        # Nothing can be injected any more, so there is nothing to probe for.
+        return run.model_copy(update={"phase": RunPhase.COMPLETED})
     if is_open(last):
         # The choice at hand is still that of the run before, so it is not yet closed for this one.
         return _at(scenario, run, None, now)
     return _at(scenario, run, selection, now)
 
 
+def _refused(
+    scenario: AnomalyScenario, standing: Advance, refusal: Refusal, now: datetime
+) -> Advance:
+    """Return the standing of a scenario whose run is due and may not begin.
+
+    A tick of the schedule stays due as long as a run that was missed may be made up for.
+    """
+    schedule = scenario.spec.schedule
+    if schedule is None or wants_new_run(scenario):
+        return replace(standing, refusal=refusal)
+    promised = promised_tick(scenario, now)
+    tick = last_tick(schedule, until=now) or promised
+    deadline = timedelta(seconds=schedule.starting_deadline_seconds, microseconds=1)
+    return replace(
+        standing,
+        refusal=refusal,
+        next_run_time=promised,
+        gives_up_at=tick + deadline if tick is not None else None,
+    )
+
+
 def _carried_on(scenario: AnomalyScenario, run: Run, selection: Selection, now: datetime) -> Run:
     spec = scenario.spec
-    start = run.start_time
-    changed = scenario.metadata.generation != scenario.status.observed_generation
-    if run.token != spec.run_token or spec.mode is not ScenarioMode.RUN:
+    if (
+        run.token != spec.run_token
+        or spec.mode is not ScenarioMode.RUN
+        or spec.state is ScenarioState.ABORTED
+        or scenario.metadata.deletion_timestamp is not None
+    ):
         return _ended(run, now)
-    if spec.state is ScenarioState.ABORTED:
-        return _ended(run, now)
-    if run.phase is RunPhase.PENDING and changed and now < start:
+    if run.held_since is not None:
+        return run if is_held(scenario) else _released(scenario, run, selection, now)
+    current = _at(scenario, run, selection, now)
+    if not is_open(current):
+        return current
+    if is_held(scenario):
+        return current.model_copy(update={"held_since": now})
+    if scenario.metadata.generation == scenario.status.observed_generation:
+        return current
+    return _replanned(scenario, run, selection, now)
+
+
+def _replanned(scenario: AnomalyScenario, run: Run, selection: Selection, now: datetime) -> Run:
+    """Return an open run whose spec was edited."""
+    spec, start = scenario.spec, run.start_time
+    if run.phase is RunPhase.PENDING and now < start:
         if spec.schedule is not None:
             return _ended(run, now)
         start = own_start(scenario, rerun=run.number > 1, now=now)
-    moved = run.model_copy(update={"start_time": start, "end_time": run_end(scenario, start)})
+    end = run_end(scenario, start, decided_at=now)
+    moved = run.model_copy(update={"start_time": start, "end_time": end})
     return _at(scenario, moved, selection, now)
+
+
+def _released(scenario: AnomalyScenario, run: Run, selection: Selection, now: datetime) -> Run:
+    """Return a run whose clock goes on: as much of it lies ahead as when it was stopped."""
+    assert run.held_since is not None  # noqa: S101 - said by the caller
+    start = run.start_time + max(now - run.held_since, timedelta())
+    end = run_end(scenario, start, decided_at=now)
+    moved = run.model_copy(update={"start_time": start, "end_time": end, "held_since": None})
+    return _at(scenario, moved, selection, now)
+
+
+def _judged(
+    scenario: AnomalyScenario,
+    run: Run,
+    selection: Selection,
+    now: datetime,
+    *,
+    referee: Referee,
+) -> tuple[Run, Ending | None]:
+    """Let a run begin or end by what its probes say."""
+    spec = scenario.spec
+    if run.held_since is not None or run.phase not in _PROBED_PHASES:
+        return run, None
+    if run.phase is RunPhase.RUNNING and not spec.abort_when:
+        return run, None
+    verdict = referee.judge(run)
+    if run.phase is RunPhase.RUNNING:
+        if verdict.abort is None:
+            return run, None
+        return _ended(run, now), Ending(ScenarioReason.ABORT_CONDITION_MET, verdict.abort)
+    match verdict.before:
+        case BeforeState.PENDING:
+            return run, None
+        case BeforeState.FAILED:
+            message = f"not in its steady state: {unpassed(verdict.probes)}"
+            return _ended(run, now), Ending(ScenarioReason.STEADY_STATE_NOT_MET, message, verdict)
+        case BeforeState.PASSED | BeforeState.NONE:
+            return _let_go(scenario, run, selection, now), None
+
+
+def _let_go(scenario: AnomalyScenario, run: Run, selection: Selection, now: datetime) -> Run:
+    """Return a run that has waited for its probes: its whole timeline lies ahead."""
+    end = run_end(scenario, now)
+    moved = run.model_copy(update={"phase": RunPhase.RUNNING, "start_time": now, "end_time": end})
+    return _at(scenario, moved, selection, now)
+
+
+def unpassed(probes: tuple[ProbeResult, ...]) -> str:
+    """Return the probes that did not pass, with what was seen."""
+    found = (probe for probe in probes if probe.passed is False)
+    return "; ".join(f"{one.name} ({one.message})" if one.message else one.name for one in found)
 
 
 def _at(scenario: AnomalyScenario, run: Run, selection: Selection | None, now: datetime) -> Run:
     """Return an open run in the phase that it has at ``now``; its choice closes as it begins."""
     if now < run.start_time:
         return run.model_copy(update={"phase": RunPhase.PENDING})
+    if run.phase is not RunPhase.RUNNING and _waits_for_probes(scenario, run, now):
+        return run.model_copy(update={"phase": RunPhase.PROBING})
     cutoff = run.selection_cutoff
     is_static = scenario.spec.targets.policy is TargetPolicy.STATIC
     if is_static and cutoff is None and selection is not None:
@@ -149,11 +284,20 @@ def _at(scenario: AnomalyScenario, run: Run, selection: Selection | None, now: d
     return run.model_copy(update={"phase": phase, "selection_cutoff": cutoff})
 
 
+def _waits_for_probes(scenario: AnomalyScenario, run: Run, now: datetime) -> bool:
+    if run.phase is RunPhase.PENDING and not probes_before(scenario):
+        return False
+    # The next run of a schedule that replaces does not wait for this one.
+    whole = run.start_time + timedelta(seconds=scenario.spec.run_seconds)
+    return now < run.end_time or run.end_time >= whole
+
+
 def _ended(run: Run, now: datetime) -> Run:
     """Return a run that is over: aborted now, or completed if its time had come already."""
-    if run.end_time <= now:
+    is_due_to_end = run.held_since is None and run.phase is not RunPhase.PROBING
+    if is_due_to_end and run.end_time <= now:
         return run.model_copy(update={"phase": RunPhase.COMPLETED})
-    return run.model_copy(update={"phase": RunPhase.ABORTED, "end_time": now})
+    return run.model_copy(update={"phase": RunPhase.ABORTED, "end_time": now, "held_since": None})
 
 
 def _history(scenario: AnomalyScenario, run: Run | None) -> tuple[RunSummary, ...]:

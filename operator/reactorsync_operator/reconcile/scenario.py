@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from reactorsync.planning.schedule import is_open, next_run, wants_new_run
 from reactorsync.resources import (
     AnomalyScenario,
     AnomalyScenarioStatus,
@@ -12,7 +13,7 @@ from reactorsync.resources import (
     ConditionStatus,
     condition_of,
 )
-from reactorsync.resources.scenario import Run, ScenarioMode
+from reactorsync.resources.scenario import Run, ScenarioMode, ScenarioState
 from reactorsync.wire.envelope import from_micros
 from reactorsync_operator.reconcile import findings
 from reactorsync_operator.reconcile.conditions import (
@@ -28,40 +29,88 @@ from reactorsync_operator.reconcile.conditions import (
     ConditionList,
     Finding,
 )
-from reactorsync_operator.reconcile.facts import Facts, establish
-from reactorsync_operator.reconcile.observed import ObservedScenario
+from reactorsync_operator.reconcile.facts import SETTLE, Facts, establish
+from reactorsync_operator.reconcile.guards import (
+    ALONE,
+    NO_GUARDS,
+    Guards,
+    Refusal,
+    Surroundings,
+    refusal,
+    wrong_environment,
+)
+from reactorsync_operator.reconcile.observed import ObservedScenario, RunReport
 from reactorsync_operator.reconcile.reasons import ScenarioReason
-from reactorsync_operator.reconcile.runs import advance
+from reactorsync_operator.reconcile.runs import Advance, Ending, Referee, advance
+from reactorsync_operator.reconcile.verdict import BeforeState, Verdict, judge
 
-_TERMINAL_PROBLEMS = frozenset({ScenarioReason.DELIVERY_UNAVAILABLE})
+_TERMINAL_PROBLEMS = frozenset(
+    {
+        ScenarioReason.DELIVERY_UNAVAILABLE,
+        ScenarioReason.ENVIRONMENT_MISMATCH,
+        ScenarioReason.GUARD_TRIPPED,
+    }
+)
+
+_ENDINGS = {
+    reason.value: reason
+    for reason in (ScenarioReason.ABORT_CONDITION_MET, ScenarioReason.STEADY_STATE_NOT_MET)
+}
 
 
 @dataclass(frozen=True, slots=True)
 class ScenarioPlan:
-    """What is to be done about a scenario: the status to write, and when to plan again.
+    """What is to be done about a scenario.
 
-    ``run_changed`` is whether a run began, moved or ended: faults wait for that to be written.
+    Attributes:
+        status: to be written, if it is another one than that stored.
+        run_changed: whether a run began, moved or ended: faults wait for that to be written.
+        next_wakeup: when the plan will be another one though nothing is observed.
+        is_refused: whether a run that is due may not begin, because of what others do.
+        watched: the run whose probes are to be looked at, ``None`` when none are.
+        delete: whether the scenario has outlived its ``ttlSecondsAfterFinished``.
     """
 
     status: AnomalyScenarioStatus
     run_changed: bool
     next_wakeup: datetime | None
+    is_refused: bool = False
+    watched: Run | None = None
+    delete: bool = False
 
 
-def plan_scenario(observed: ObservedScenario, now: datetime) -> ScenarioPlan:
+def plan_scenario(
+    observed: ObservedScenario,
+    now: datetime,
+    *,
+    guards: Guards = NO_GUARDS,
+    surroundings: Surroundings = ALONE,
+) -> ScenarioPlan:
     """Return what to do about a stored scenario at ``now``."""
     scenario = observed.scenario
     before = scenario.status
-    advanced = advance(scenario, observed.selection, now)
-    facts = establish(observed, run=advanced.run, next_run_time=advanced.next_run_time, now=now)
+    referee = _Referee(observed, now, guards, surroundings)
+    advanced = advance(
+        scenario,
+        observed.selection,
+        now,
+        referee=Referee(judge=referee.judge, refuse=referee.refuse),
+    )
     decided = _decided(scenario, advanced.run)
-    is_last_word = decided and scenario.spec.mode is ScenarioMode.RUN
-    if is_last_word:
+    facts = establish(observed, run=advanced.run, next_run_time=advanced.next_run_time, now=now)
+    facts = replace(
+        facts,
+        ending=advanced.ending or _known_ending(scenario, advanced.run),
+        refusal=_refusal(referee, advanced, guards),
+        verdict=_known_verdict(before) if decided else referee.verdict(advanced),
+    )
+    if not decided and facts.settled:
+        facts = replace(facts, verdict=referee.verdict(advanced, final=True))
+    if decided and scenario.spec.mode is ScenarioMode.RUN:
         facts = replace(facts, counts=before.targets, failures=tuple(before.failures))
     conditions = ConditionList(before.conditions, scenario.metadata.generation, now)
     overdue = _set_conditions(conditions, facts, decided=decided)
     run = before.run if decided else _with_reports(facts)
-    is_same_run = (run and run.number) == (before.run and before.run.number)
     status = AnomalyScenarioStatus(
         observed_generation=scenario.metadata.generation,
         conditions=conditions.build(),
@@ -69,19 +118,19 @@ def plan_scenario(observed: ObservedScenario, now: datetime) -> ScenarioPlan:
         run=run,
         targets=facts.counts,
         failures=list(facts.failures),
-        detection=before.detection if is_same_run else None,
-        probes=before.probes if is_same_run else [],
-        score=before.score if is_same_run else None,
+        detection=facts.verdict.detection if facts.verdict is not None else None,
+        probes=list(facts.verdict.probes) if facts.verdict is not None else [],
+        score=facts.verdict.score if facts.verdict is not None else None,
         next_run_time=advanced.next_run_time,
         history=list(advanced.history),
     )
+    expires_at = _expires_at(scenario) if decided else None
     moments = (
-        facts.faults_begin,
-        run.start_time if run is not None else None,
-        run.end_time if run is not None else None,
-        facts.settles_at,
+        *_moments_of(facts),
         overdue,
         advanced.next_run_time,
+        advanced.gives_up_at,
+        expires_at,
     )
     return ScenarioPlan(
         status=status,
@@ -89,7 +138,110 @@ def plan_scenario(observed: ObservedScenario, now: datetime) -> ScenarioPlan:
         next_wakeup=min(
             (moment for moment in moments if moment is not None and moment > now), default=None
         ),
+        is_refused=advanced.refusal is not None,
+        watched=None if decided else run,
+        delete=expires_at is not None and expires_at <= now,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Referee:
+    """Judges runs by what was observed, and refuses them by what is allowed."""
+
+    observed: ObservedScenario
+    now: datetime
+    guards: Guards
+    surroundings: Surroundings
+
+    def judge(self, run: Run, *, final: bool = False) -> Verdict:
+        """Return the verdict on ``run``; of one that is not yet stored nothing was observed."""
+        stored, observed = self.observed.scenario.status.run, self.observed
+        if stored is None or stored.number != run.number:
+            observed = replace(observed, report=RunReport(), probes={})
+        return judge(observed, run, now=self.now, final=final)
+
+    def verdict(self, advanced: Advance, *, final: bool = False) -> Verdict | None:
+        """Return what is known of the run by now, or was when it was ended before it began."""
+        if advanced.run is None:
+            return None
+        ending = advanced.ending
+        if ending is not None and ending.verdict is not None:
+            return ending.verdict
+        return self.judge(advanced.run, final=final)
+
+    def refuse(self, run: Run) -> Refusal | None:
+        """Return why ``run`` may not begin."""
+        return refusal(
+            self.observed.scenario,
+            run,
+            selected=len(self.observed.selection.chosen),
+            guards=self.guards,
+            surroundings=self.surroundings,
+        )
+
+
+def _refusal(referee: _Referee, advanced: Advance, guards: Guards) -> Refusal | None:
+    """Return why the next run is refused: one that is due, or any in this environment."""
+    scenario = referee.observed.scenario
+    spec = scenario.spec
+    if advanced.refusal is not None or is_open(advanced.run):
+        return advanced.refusal
+    if spec.mode is ScenarioMode.DRY_RUN:
+        return referee.refuse(next_run(scenario, referee.now))
+    if spec.state is ScenarioState.ACTIVE and (
+        spec.schedule is not None or wants_new_run(scenario)
+    ):
+        return wrong_environment(scenario, guards)
+    return None
+
+
+def _known_ending(scenario: AnomalyScenario, run: Run | None) -> Ending | None:
+    """Return why the run was ended, as its status says while its faults are being lifted."""
+    stored = scenario.status.run
+    if run is None or stored is None or stored.number != run.number or is_open(run):
+        return None
+    outcome = condition_of(scenario.status.conditions, SUCCEEDED)
+    if outcome is None or outcome.reason not in _ENDINGS:
+        return None
+    return Ending(_ENDINGS[outcome.reason], outcome.message)
+
+
+def _known_verdict(status: AnomalyScenarioStatus) -> Verdict:
+    """Return the verdict that stands in the status."""
+    return Verdict(
+        probes=tuple(status.probes),
+        detection=status.detection,
+        score=status.score,
+        before=BeforeState.NONE,
+        abort=None,
+        undecided=False,
+        next_moment=None,
+    )
+
+
+def _moments_of(facts: Facts) -> tuple[datetime | None, ...]:
+    """Return when something about the run changes by itself."""
+    run = facts.run
+    if run is None or _is_held(run):
+        return ()
+    judged = facts.verdict.next_moment if facts.verdict is not None else None
+    return (facts.faults_begin, run.start_time, run.end_time, facts.settles_at, judged)
+
+
+def _is_held(run: Run | None) -> bool:
+    return run is not None and run.held_since is not None
+
+
+def _expires_at(scenario: AnomalyScenario) -> datetime | None:
+    """Return when a scenario whose outcome is final is to be deleted, ``None`` for never."""
+    spec, run = scenario.spec, scenario.status.run
+    outcome = condition_of(scenario.status.conditions, SUCCEEDED)
+    if spec.ttl_seconds_after_finished is None or run is None or outcome is None:
+        return None
+    # That nobody can tell how a run ended has been so since before the run.
+    unknown = outcome.status is ConditionStatus.UNKNOWN
+    final_at = run.end_time + SETTLE if unknown else outcome.last_transition_time
+    return final_at + timedelta(seconds=spec.ttl_seconds_after_finished)
 
 
 def _decided(scenario: AnomalyScenario, run: Run | None) -> bool:
@@ -174,4 +326,11 @@ def _with_reports(facts: Facts) -> Run | None:
 def _timeline(run: Run | None) -> tuple[object, ...]:
     if run is None:
         return ()
-    return (run.number, run.phase, run.start_time, run.end_time, run.selection_cutoff)
+    return (
+        run.number,
+        run.phase,
+        run.start_time,
+        run.end_time,
+        run.held_since,
+        run.selection_cutoff,
+    )

@@ -18,6 +18,9 @@ GAUGE = {
 }
 
 
+ALARM = {"alarm": {"signal": "primary_pressure_mpa"}}
+
+
 def told(story: AnomalyScenario, count: int = 3, now: float = 0) -> str:
     return explain(story, fleet_of(count, site="bruce"), after(now))
 
@@ -57,6 +60,25 @@ def test_a_whole_story() -> None:
         ({"targets": {"names": ["bruce-2"]}}, "acts on 1 reactor named in it: bruce-2."),
         ({"targets": {"selector": {"matchLabels": {"site": "x"}}}}, "acts on nothing: no reactor"),
         ({"targets": {"selector": {}, "policy": "Static"}}, "closed when the run begins"),
+        (
+            {"state": "Suspended", "suspendPolicy": "HoldClock"},
+            "its faults are lifted and its clock stands still",
+        ),
+        (
+            {"probes": [{"name": "steady", "phase": "Before", **ALARM}]},
+            "Nothing is injected before probe steady has passed.",
+        ),
+        (
+            {"probes": [{"name": "seen", **ALARM}, {"name": "told", **ALARM}]},
+            "While the faults act, probes seen and told must pass.",
+        ),
+        ({"abortWhen": [{"name": "hot", **ALARM}]}, "aborted as soon as check hot passes."),
+        ({"environment": "training"}, "It is meant for environment training only."),
+        (
+            {"guardOverride": {"guards": ["BlastRadius"], "reason": "the yearly drill"}},
+            "It may break BlastRadius: the yearly drill.",
+        ),
+        ({"ttlSecondsAfterFinished": 5400}, "It is deleted 1 h 30 min after its outcome is final."),
         ({"targets": {"names": ["gone"]}}, "- gone: no reactor of this name in namespace default"),
         ({"mode": "DryRun"}, "would act on 3 reactors"),
         ({"mode": "DryRun"}, "It is a dry run: nothing is injected."),

@@ -21,6 +21,8 @@ from reactorsync.resources import AnomalyScenarioStatus
 from reactorsync.resources.scenario import Run, RunPhase, Schedule
 from tests.core.planning.build import NOON, after, edited, scenario
 
+STEADY = [{"name": "steady", "phase": "Before", "alarm": {"signal": "primary_pressure_mpa"}}]
+
 
 def utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
@@ -219,6 +221,9 @@ class TestPromisedTick:
         ({"state": "Aborted"}, RunPhase.RUNNING, False),
         ({"mode": "DryRun"}, RunPhase.RUNNING, False),
         ({"runToken": "again"}, RunPhase.RUNNING, False),
+        ({"probes": STEADY}, RunPhase.PENDING, False),
+        ({"probes": STEADY}, RunPhase.PROBING, False),
+        ({"probes": STEADY}, RunPhase.RUNNING, True),
         ({}, None, False),
     ],
 )
@@ -246,3 +251,51 @@ def test_the_expected_start_of_a_scenario_that_has_not_run(
 ) -> None:
     expected = after(start) if start is not None else None
     assert expected_start(scenario(**spec), after(30)) == expected
+
+
+def test_a_run_whose_clock_stands_still_is_not_live_and_starts_later_by_that_much() -> None:
+    run = Run(
+        number=1,
+        phase=RunPhase.RUNNING,
+        start_time=NOON,
+        end_time=after(600),
+        held_since=after(100),
+    )
+    held = scenario(status=AnomalyScenarioStatus(run=run))
+    assert not is_live(held)
+    assert expected_start(held, after(150)) == after(50)
+
+
+def test_only_ticks_after_it_was_decided_cut_a_run_short() -> None:
+    every_five = {"cron": "*/5 * * * *", "concurrencyPolicy": "Replace"}
+    replacing = scenario(schedule=every_five)
+    assert run_end(replacing, NOON) == after(300)
+    assert run_end(replacing, NOON, decided_at=after(310)) == after(600)
+
+
+@pytest.mark.parametrize(
+    ("cron", "start", "expected"),
+    [
+        pytest.param(
+            "45 1 * * *",
+            "2026-04-04T13:00",
+            ["2026-04-04T14:45", "2026-04-05T15:15"],
+            id="in the repeated half hour the job runs once",
+        ),
+        pytest.param(
+            "15 2 * * *",
+            "2026-10-03T13:00",
+            ["2026-10-03T15:30", "2026-10-04T15:15"],
+            id="in the half hour that is left out the job runs at its end",
+        ),
+        pytest.param(
+            "*/15 * * * *",
+            "2026-04-04T14:40",
+            ["2026-04-04T14:45", "2026-04-04T15:00", "2026-04-04T15:15", "2026-04-04T15:30"],
+            id="what repeats within the hour follows the real time",
+        ),
+    ],
+)
+def test_where_clocks_change_by_half_an_hour(cron: str, start: str, expected: list[str]) -> None:
+    lord_howe = daily("Australia/Lord_Howe", cron)
+    assert ticks(lord_howe, utc(start), len(expected)) == [utc(one) for one in expected]

@@ -14,9 +14,13 @@ from reactorsync.wire.errors import (
 )
 from reactorsync.wire.events import (
     EVENT_TYPES,
+    AlarmCleared,
+    AlarmRaised,
+    DiagnosisMade,
     Event,
     FaultInjected,
     FaultRecovered,
+    FaultVerified,
     ReactorApplied,
     ReactorObserved,
     ReactorRestarted,
@@ -29,6 +33,8 @@ UID = UUID("0b4a9e8e-52a7-4ee5-a2a8-1c6a0b8d7f10")
 TICK_US = 1_900_000_000_000_000
 REACTOR = {"namespace": "default", "name": "bruce-1", "uid": UID, "tick_us": TICK_US}
 FAULT = {"fault_id": "u/1/leak", "scenario": "leak", "run": 1, "stage": "leak", "kind": "PumpTrip"}
+ALARM_ID = UUID("5f1f1a52-55a5-4c46-9d2b-0c2f5d0c7a11")
+ALARM = {"alarm_id": ALARM_ID, "signal": "core_outlet_temperature_c", "limit": "High"}
 
 EVENTS: list[Event] = [
     ReactorApplied.model_validate(
@@ -50,6 +56,17 @@ EVENTS: list[Event] = [
         reactors=12,
         readings_per_second=12.0,
         late_ticks=0,
+        busy_permille=450,
+    ),
+    FaultVerified.model_validate(
+        REACTOR
+        | FAULT
+        | {"confirmed": True, "signal": "core_outlet_temperature_c", "message": "up by 12 degC"}
+    ),
+    AlarmRaised.model_validate(REACTOR | ALARM | {"value": 321.5}),
+    AlarmCleared.model_validate(REACTOR | ALARM),
+    DiagnosisMade.model_validate(
+        REACTOR | {"hypotheses": [{"fault": "PumpTrip", "probability_permille": 900}]}
     ),
 ]
 
@@ -93,6 +110,10 @@ def test_the_value_is_canonical_json() -> None:
         (EVENTS[2], f"default/bruce-1/injected/u/1/leak/{TICK_US}"),
         (EVENTS[3], f"default/bruce-1/recovered/u/1/leak/{TICK_US}"),
         (EVENTS[6], "shard/3/5"),
+        (EVENTS[7], f"default/bruce-1/verified/u/1/leak/{TICK_US}"),
+        (EVENTS[8], f"default/bruce-1/raised/{ALARM_ID}"),
+        (EVENTS[9], f"default/bruce-1/cleared/{ALARM_ID}"),
+        (EVENTS[10], f"default/bruce-1/diagnosis/{TICK_US}"),
     ],
 )
 def test_what_can_be_sent_again_keeps_its_id(event: Event, identifier: str) -> None:
@@ -111,8 +132,14 @@ def test_the_subject_is_the_reactor_or_the_shard() -> None:
     assert EVENTS[6].subject == "shard/3"
 
 
+def diagnosis(hypotheses: list[dict[str, object]]) -> bytes:
+    return json.dumps(json.loads(EVENTS[10].encode()) | {"hypotheses": hypotheses}).encode()
+
+
 OBSERVED = json.loads(EVENTS[1].encode())
 HEARTBEAT = EVENTS[6].encode()
+RAISED = EVENTS[8].encode()
+HYPOTHESIS = {"fault": "PumpTrip", "probabilityPermille": 90}
 
 
 @pytest.mark.parametrize(
@@ -132,6 +159,15 @@ HEARTBEAT = EVENTS[6].encode()
         ),
         (ReactorObserved.type, json.dumps(OBSERVED | {"tickUs": 10**18}).encode(), SCHEMA_MISMATCH),
         (ShardHeartbeat.type, HEARTBEAT.replace(b"12.0", b"NaN"), SCHEMA_MISMATCH),
+        (ShardHeartbeat.type, HEARTBEAT.replace(b"450", b"-1"), SCHEMA_MISMATCH),
+        (AlarmRaised.type, RAISED.replace(b"321.5", b"NaN"), SCHEMA_MISMATCH),
+        (AlarmRaised.type, RAISED.replace(str(ALARM_ID).encode(), b"7"), SCHEMA_MISMATCH),
+        (DiagnosisMade.type, diagnosis([HYPOTHESIS] * 11), SCHEMA_MISMATCH),
+        (
+            DiagnosisMade.type,
+            diagnosis([HYPOTHESIS | {"probabilityPermille": 1001}]),
+            SCHEMA_MISMATCH,
+        ),
     ],
 )
 def test_what_is_no_event_is_refused(kind: str, value: bytes, reason: str) -> None:

@@ -1,0 +1,159 @@
+"""One kind of the fleet as the API server has it, from watch events and from lists."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic
+
+from reactorsync.resources import Kind
+from reactorsync.service import about
+from reactorsync.store import Unreadable
+from reactorsync.store.kubernetes_documents import read_document
+from reactorsync.store.port import R
+from reactorsync.wire.keys import reactor_key
+from reactorsync_operator.metrics import UNREADABLE, WATCH_EVENTS
+from reactorsync_operator.watcher import View
+
+log = logging.getLogger(__name__)
+
+GONE_SECONDS: Final = 900.0
+"""How long it is remembered that an object is gone, since an older list may still name it."""
+
+
+@dataclass(slots=True)
+class Sweep:
+    """A list in progress: what was known when it began, and what the list said so far.
+
+    ``untold`` are versions by UID, and ``untold_deletions`` UIDs, that the list was first to tell.
+    """
+
+    known: dict[str, str]
+    untold: dict[str, str] = field(default_factory=dict)
+    untold_deletions: set[str] = field(default_factory=set)
+
+
+class Mirror(Generic[R]):
+    """Keeps a view of one kind. ``clock`` returns monotonic seconds.
+
+    Events and lists may come in any order: versions decide which is newer, and a UID that is gone
+    never comes back.
+    """
+
+    def __init__(self, kind: type[R], view: View[R], *, clock: Callable[[], float]) -> None:
+        self._kind: type[R] = kind
+        self._view: View[R] = view
+        self._clock = clock
+        self._name = Kind(kind.model_fields["kind"].default)
+        self._gone: dict[str, float] = {}
+        self._unreadable: set[str] = set()
+        self._sweep: Sweep | None = None
+
+    def told(self, type_: str | None, body: Mapping[str, Any]) -> None:
+        """Take in an event of a watch."""
+        WATCH_EVENTS.labels(self._name).inc()
+        uid, version = _identity(body)
+        if self._sweep is not None:
+            untold = self._sweep.untold.get(uid)
+            if untold is not None and (type_ == "DELETED" or not _is_newer(untold, version)):
+                del self._sweep.untold[uid]
+            if type_ == "DELETED":
+                self._sweep.untold_deletions.discard(uid)
+        if type_ == "DELETED":
+            self._remove(_name(body), uid)
+        else:
+            self._put(body)
+
+    def begin_sweep(self) -> Sweep:
+        """Begin to compare with a list, which must not have been asked for before."""
+        self._forget_old()
+        known = {}
+        for name in self._view.names():
+            resource = self._view.get(name)
+            if resource is not None:
+                known[name] = str(resource.metadata.uid)
+        self._sweep = Sweep(known)
+        return self._sweep
+
+    def take_page(self, sweep: Sweep, items: Iterable[Mapping[str, Any]]) -> None:
+        """Take in what one page of the list holds."""
+        for body in items:
+            uid, version = _identity(body)
+            if sweep.known.get(_name(body)) == uid:
+                del sweep.known[_name(body)]
+            if self._put(body):
+                sweep.untold[uid] = version
+
+    def finish_list(self, sweep: Sweep) -> None:
+        """Drop what was known when the list began and is not in it."""
+        for name, uid in sweep.known.items():
+            if self._remove(name, uid):
+                sweep.untold_deletions.add(uid)
+
+    def finish_sweep(self) -> None:
+        """Compare no longer."""
+        self._sweep = None
+
+    def _put(self, body: Mapping[str, Any]) -> bool:
+        """Take in an object as it is in ``body``; return whether that was news."""
+        name = _name(body)
+        uid, version = _identity(body)
+        if uid in self._gone:
+            return False
+        known = self._view.get(name)
+        if (
+            known is not None
+            and str(known.metadata.uid) == uid
+            and not _is_newer(version, known.metadata.resource_version)
+        ):
+            return False
+        try:
+            resource = read_document(self._kind, dict(body))
+        except Unreadable as error:
+            self._pass_over(body, uid, error)
+            return False
+        self._unreadable.discard(uid)
+        self._view.put(resource)
+        return True
+
+    def _pass_over(self, body: Mapping[str, Any], uid: str, error: Unreadable) -> None:
+        """Leave an object as it was last known, and say so once."""
+        if uid in self._unreadable:
+            return
+        self._unreadable.add(uid)
+        UNREADABLE.labels(self._name).inc()
+        namespace, _, name = _name(body).partition("/")
+        log.error(
+            "passing over what cannot be read: %s", error, extra=about(self._name, namespace, name)
+        )
+
+    def _remove(self, name: str, uid: str) -> bool:
+        self._gone[uid] = self._clock()
+        self._unreadable.discard(uid)
+        known = self._view.get(name)
+        if known is None or str(known.metadata.uid) != uid:
+            return False
+        self._view.remove(name)
+        return True
+
+    def _forget_old(self) -> None:
+        oldest = self._clock() - GONE_SECONDS
+        self._gone = {uid: since for uid, since in self._gone.items() if since > oldest}
+
+
+def _name(body: Mapping[str, Any]) -> str:
+    metadata = body["metadata"]
+    return reactor_key(metadata["namespace"], metadata["name"])
+
+
+def _identity(body: Mapping[str, Any]) -> tuple[str, str]:
+    metadata = body["metadata"]
+    return metadata["uid"], metadata["resourceVersion"]
+
+
+def _is_newer(version: str, known: str) -> bool:
+    """Return whether an object was stored at ``version`` after ``known``."""
+    if version.isdecimal() and known.isdecimal():
+        return int(version) > int(known)
+    return version != known

@@ -1,0 +1,1 @@
+"""Looks at what probes ask for, while they ask for it."""

@@ -1,0 +1,247 @@
+"""The fleet as kopf and the lists tell of it, on an API server that misbehaves on demand."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import kmock as kmocks
+import pytest
+
+from reactorsync.kube import KubeClient
+from reactorsync.resources import AnomalyScenario, Reactor
+from reactorsync_operator.edge import feed as feeds
+from reactorsync_operator.edge.feed import KopfFeed
+from reactorsync_operator.fleet import Fleet, WorkKey
+from reactorsync_operator.metrics import MISSED_EVENTS
+from reactorsync_operator.watcher import View, Views
+from tests.operator.api_server import ApiServer
+
+pytestmark = pytest.mark.kmock(cls=kmocks.RawHandler)
+
+
+class Followed:
+    """A fleet and the feed that keeps it."""
+
+    def __init__(self, server: ApiServer, client: KubeClient, *, inactivity: float = 40) -> None:
+        self.server = server
+        self.marked: list[str] = []
+        self.sweeps = 0
+        self.fleet = Fleet(shards=2, mark=self._mark)
+        reactors: View[Reactor] = View(
+            names=lambda: set(self.fleet.reactors),
+            get=self.fleet.reactors.get,
+            put=self.fleet.put_reactor,
+            remove=self.fleet.remove_reactor,
+        )
+        scenarios: View[AnomalyScenario] = View(
+            names=self.fleet.scenario_names,
+            get=self.fleet.scenario,
+            put=self.fleet.put_scenario,
+            remove=self.fleet.remove_scenario,
+        )
+        self.feed = KopfFeed(
+            client,
+            Views(reactors, scenarios, self._swept),
+            namespaces=None,
+            sweep_seconds=SWEEP_SECONDS,
+            inactivity_seconds=inactivity,
+            clock=time.monotonic,
+        )
+
+    def _mark(self, key: WorkKey) -> None:
+        self.marked.append(key.name)
+
+    def _swept(self) -> None:
+        self.sweeps += 1
+
+    @property
+    def powers(self) -> dict[str, int]:
+        return {
+            one.metadata.name: one.spec.power_setpoint_permille
+            for one in self.fleet.reactors.values()
+        }
+
+
+SWEEP_SECONDS = 1.5
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeds, "GRACE_SECONDS", 0.5)
+    monkeypatch.setattr(feeds, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(feeds, "SOON_SECONDS", 0.1)
+    monkeypatch.setattr(feeds, "DEAF_SWEEP_SECONDS", 0.5)
+
+
+@pytest.fixture
+def server(kmock: kmocks.RawHandler) -> ApiServer:
+    return ApiServer(kmock)
+
+
+@pytest.fixture
+async def client(server: ApiServer) -> AsyncIterator[KubeClient]:
+    async with KubeClient(server.cluster, field_manager="tests", timeout_seconds=1.0) as client:
+        yield client
+
+
+@asynccontextmanager
+async def following(followed: Followed) -> AsyncIterator[Followed]:
+    task = asyncio.create_task(followed.feed.run())
+    try:
+        await followed.feed.whole()
+        await until(lambda: min(followed.server.begun.values()) > 0)
+        yield followed
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def until(met: Callable[[], bool], *, seconds: float = 10) -> None:
+    async with asyncio.timeout(seconds):
+        while not met():
+            await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+def missed() -> Callable[[str], float]:
+    def count(change: str) -> float:
+        return float(MISSED_EVENTS.labels("Reactor", change)._value.get())
+
+    before = {change: count(change) for change in ("change", "deletion")}
+    return lambda change: count(change) - before[change]
+
+
+async def test_what_is_there_is_listed_and_what_happens_is_told(
+    server: ApiServer, client: KubeClient
+) -> None:
+    server.reactor("bruce-1")
+    async with following(Followed(server, client)) as followed:
+        assert followed.powers == {"bruce-1": 1000}
+        server.reactor("bruce-2", 900)
+        server.reactor("bruce-1", 800)
+        await until(lambda: followed.powers == {"bruce-1": 800, "bruce-2": 900})
+        server.remove("Reactor", "bruce-1")
+        await until(lambda: followed.powers == {"bruce-2": 900})
+        server.put("AnomalyScenario", "leak", {"targets": {"selector": {}}, "stages": [LEAK]})
+        await until(lambda: followed.fleet.scenario_names() == {"default/leak"})
+
+
+async def test_nothing_is_ever_written(server: ApiServer, client: KubeClient) -> None:
+    server.reactor("bruce-1")
+    async with following(Followed(server, client)) as followed:
+        for power in range(900, 950):
+            server.reactor("bruce-1", power)
+        server.remove("Reactor", "bruce-1")
+        await until(lambda: followed.powers == {})
+    assert {request.method.value for request in server.mock} == {"GET"}
+
+
+async def test_what_is_known_already_is_not_marked_again(
+    server: ApiServer, client: KubeClient
+) -> None:
+    server.reactor("bruce-1")
+    async with following(Followed(server, client)) as followed:
+        await until(lambda: followed.sweeps > 0)
+        assert followed.marked == ["default/bruce-1"], "kopf's list and the sweep told it, too"
+
+
+async def test_a_watch_that_ends_goes_on(server: ApiServer, client: KubeClient) -> None:
+    async with following(Followed(server, client)) as followed:
+        for number in range(3):
+            begun = server.begun["reactors"]
+            server.drop_watches()
+            await until(lambda: server.begun["reactors"] > begun)  # noqa: B023
+            server.reactor(f"bruce-{number}")
+        await until(lambda: len(followed.powers) == 3)
+
+
+async def test_what_was_deleted_while_the_server_forgot_is_dropped_soon(
+    server: ApiServer, client: KubeClient, missed: Callable[[str], float]
+) -> None:
+    server.reactor("bruce-1")
+    server.reactor("bruce-2")
+    async with following(Followed(server, client)) as followed:
+        server.is_deaf = True
+        server.remove("Reactor", "bruce-2")
+        server.is_deaf = False
+        server.expired = True
+        server.drop_watches()
+        await until(lambda: followed.powers == {"bruce-1": 1000}, seconds=1.4)
+        server.reactor("bruce-1", 900)
+        await until(lambda: followed.powers == {"bruce-1": 900})
+    assert missed("change") == 0
+
+
+async def test_a_deaf_watch_is_healed_counted_and_not_alive(
+    server: ApiServer, client: KubeClient, missed: Callable[[str], float]
+) -> None:
+    server.reactor("bruce-1")
+    async with following(Followed(server, client)) as followed:
+        await until(lambda: followed.sweeps > 0)
+        server.is_deaf = True
+        server.reactor("bruce-1", 900)
+        await until(lambda: followed.powers == {"bruce-1": 900})
+        await until(lambda: bool(followed.feed.problems()))
+        assert followed.feed.problems() == {
+            "watch of Reactor": "deaf: it never told of 1 changes that a list had"
+        }
+        assert missed("change") == 1
+        server.is_deaf = False
+        server.reactor("bruce-1", 800)
+        await until(lambda: followed.feed.problems() == {})
+        assert missed("change") == 1
+
+
+async def test_a_server_that_falls_silent_is_noticed_and_met_again(
+    server: ApiServer, client: KubeClient
+) -> None:
+    server.reactor("bruce-1")
+    async with following(Followed(server, client, inactivity=0.5)) as followed:
+        for _ in range(4):
+            await asyncio.sleep(0.3)
+            server.bookmark()
+        assert followed.feed.problems() == {}, "bookmarks are signs of life"
+        server.answers.clear()
+        await until(lambda: bool(followed.feed.problems()), seconds=3)
+        (problem,) = set(followed.feed.problems().values())
+        assert problem.startswith("the API server has said nothing for ")
+        server.reactor("bruce-1", 900)
+        server.answers.set()
+        await until(lambda: followed.powers == {"bruce-1": 900} and not followed.feed.problems())
+
+
+async def test_an_object_that_cannot_be_read_stays_as_it_was(
+    server: ApiServer, client: KubeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.reactor("bruce-1")
+    async with following(Followed(server, client)) as followed:
+        server.put("Reactor", "bruce-1", {"design": "Perpetuum"})
+        server.reactor("bruce-2")
+        await until(lambda: "bruce-2" in followed.powers)
+        await until(lambda: followed.sweeps > 1)
+        assert followed.powers == {"bruce-1": 1000, "bruce-2": 1000}
+        told = [one for one in caplog.records if "cannot be read" in one.getMessage()]
+        assert len(told) == 1, "once, not with each sweep"
+        server.reactor("bruce-1", 900)
+        await until(lambda: followed.powers["bruce-1"] == 900)
+
+
+async def test_a_name_that_is_used_again_is_another_object(
+    server: ApiServer, client: KubeClient
+) -> None:
+    first = server.reactor("bruce-1")
+    async with following(Followed(server, client)) as followed:
+        server.remove("Reactor", "bruce-1")
+        second = server.reactor("bruce-1", 900)
+        await until(lambda: followed.powers == {"bruce-1": 900})
+        assert (
+            str(followed.fleet.reactors["default/bruce-1"].metadata.uid)
+            == (second["metadata"]["uid"])
+        )
+        assert first["metadata"]["uid"] != second["metadata"]["uid"]
+
+
+LEAK = {"name": "leak", "fault": "PrimaryLeak", "durationSeconds": 60}
