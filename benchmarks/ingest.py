@@ -36,6 +36,7 @@ from reactorsync.service import Readiness
 from reactorsync.signals import SIGNAL_NAMES
 from reactorsync.wire.frame import Frame, FrameOrigin, reactor_column
 from reactorsync_historian.database import Link, connection_string
+from reactorsync_historian.fleet import FleetView
 from reactorsync_historian.main import build_sink, run_historian
 from reactorsync_historian.offsets import OffsetStore, Ownership
 from reactorsync_historian.partitions import PartitionKeeper
@@ -222,6 +223,8 @@ async def _pairs(settings: HistorianSettings) -> list[tuple[float, float]]:
             link=link,
             offsets=OffsetStore(settings.consumer_group),
             partitions=partitions,
+            fleet=FleetView(),
+            on_alarms=lambda: None,
         )
     )
     await historian.take_over()

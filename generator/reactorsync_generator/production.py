@@ -83,6 +83,7 @@ class Production:
         self._readings = 0
         self._late_ticks = 0
         self._heartbeat_us = epoch_us
+        self._processor_us: int | None = None
 
     @property
     def cadence(self) -> Cadence:
@@ -129,11 +130,18 @@ class Production:
         """Take note of ticks that came out late, or not at all."""
         self._late_ticks += ticks
 
-    def heartbeat(self, now_us: int, *, tick_us: int) -> ShardHeartbeat:
-        """Return the heartbeat after ``tick_us``, with the rate of readings since the last one."""
-        seconds = max(now_us - self._heartbeat_us, 1) / 1e6
-        rate = self._readings / seconds
-        self._readings, self._heartbeat_us = 0, now_us
+    def heartbeat(self, now_us: int, *, tick_us: int, processor_us: int) -> ShardHeartbeat:
+        """Return the heartbeat after ``tick_us``, with what was done since the last one.
+
+        ``processor_us`` is the processor time that the process has used so far, in microseconds;
+        the first heartbeat has none to compare it with, and does not say how busy it is.
+        """
+        passed_us = max(now_us - self._heartbeat_us, 1)
+        rate = self._readings / (passed_us / 1e6)
+        busy_permille = None
+        if self._processor_us is not None:
+            busy_permille = max(0, round(1000 * (processor_us - self._processor_us) / passed_us))
+        self._readings, self._heartbeat_us, self._processor_us = 0, now_us, processor_us
         return ShardHeartbeat(
             shard=self._number,
             generator=self._identity.generator,
@@ -143,6 +151,7 @@ class Production:
             reactors=len(self._shard),
             readings_per_second=round(rate, 3),
             late_ticks=self._late_ticks,
+            busy_permille=busy_permille,
         )
 
     def checkpoint(self, now_us: int) -> tuple[Checkpoint, bytes]:

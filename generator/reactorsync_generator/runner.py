@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -285,7 +286,9 @@ class ShardRunner:
             self._next_heartbeat_us = now_us + int(settings.heartbeat_seconds * 1e6)
             sampled = self._production.cadence.intervals_us
             tick_us = self._last_us if sampled else boundary_before(now_us)
-            beat = self._production.heartbeat(now_us, tick_us=tick_us)
+            beat = self._production.heartbeat(
+                now_us, tick_us=tick_us, processor_us=time.process_time_ns() // 1000
+            )
             self._here.outbox.post([beat], time_us=now_us)
         if now_us >= self._next_checkpoint_us and (self._storing is None or self._storing.done()):
             self._next_checkpoint_us = self._here.pace.next_us(self.number, now_us)

@@ -51,6 +51,10 @@ class Assignment:
             if partition not in self.owned and self._not_before.get(partition, 0.0) <= now
         )
 
+    def owns_shard(self, shard: int) -> bool:
+        """Return whether a partition of the shard is owned."""
+        return any(partition.number == shard for partition in self.owned)
+
     def holds(self, item: Item) -> bool:
         """Return whether the item's partition is still owned as it was when the item was read."""
         return self.owned.get(item.record.partition) is item.owner

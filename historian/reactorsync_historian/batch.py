@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -10,6 +10,7 @@ from typing import Final
 from reactorsync.bus.port import Partition, Record
 from reactorsync.wire.errors import MALFORMED, UndecodableRecord
 from reactorsync.wire.frame import Frame, decode_frame
+from reactorsync_historian.alarms.shard import Change
 from reactorsync_historian.offsets import Move, Ownership
 from reactorsync_historian.reactors import ReactorIds
 from reactorsync_historian.sequences import Loss
@@ -93,6 +94,7 @@ class Batch:
     moves: dict[Partition, Move]
     dead_letters: list[Rejected]
     losses: list[Loss]
+    alarms: Sequence[Change] = ()
 
 
 def moves_of(items: Iterable[Item]) -> dict[Partition, Move]:

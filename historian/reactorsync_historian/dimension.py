@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from reactorsync.bus.port import BrokerUnavailable, Bus, Consumer, Record
@@ -15,8 +15,10 @@ from reactorsync.wire.errors import UndecodableRecord
 from reactorsync.wire.keys import shard_of
 from reactorsync.wire.topics import SNAPSHOT_KEY
 from reactorsync_historian import metrics
+from reactorsync_historian.alarms.table import close_of_gone
 from reactorsync_historian.batch import Rejected
 from reactorsync_historian.database import Connection, DatabaseUnavailable, Link
+from reactorsync_historian.fleet import FleetView, Plant
 from reactorsync_historian.settings import HistorianSettings
 from reactorsync_historian.writer import insert_dead_letters
 
@@ -28,16 +30,19 @@ _WATCH_SECONDS: Final = 2.0
 
 
 class DimensionFollower:
-    """Keeps ``reactor`` equal to the topic of desired states, read from its start.
+    """Keeps ``reactor`` and ``fleet`` equal to the topic of desired states, read from its start.
 
     It needs no offsets: applying a record twice changes nothing.
     """
 
-    def __init__(self, *, settings: HistorianSettings, bus: Bus, link: Link) -> None:
+    def __init__(
+        self, *, settings: HistorianSettings, bus: Bus, link: Link, fleet: FleetView
+    ) -> None:
         self._settings = settings
         self._topic = settings.topics.reactors
         self._bus = bus
         self._link = link
+        self._fleet = fleet
         self._living: dict[int, set[str]] = {}
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -91,6 +96,9 @@ class DimensionFollower:
                 self._note(record, changes)
             except UndecodableRecord as error:
                 dead_letters.append(Rejected(record, error.reason, error.detail))
+        # Before the table: no alarm of a reactor that is gone is raised from here on.
+        version = self._fleet.version
+        self._show(changes)
         async with self._link.transaction() as connection, connection.cursor() as cursor:
             await cursor.executemany(
                 _UPSERT, [_row(desired) for desired in changes.values() if desired is not None]
@@ -98,6 +106,8 @@ class DimensionFollower:
             await _mark_deleted(connection, [key for key, state in changes.items() if not state])
             if complete:
                 await self._delete_missing(connection, complete)
+            if complete or self._fleet.version != version:
+                await close_of_gone(connection)
             await insert_dead_letters(cursor, incarnation=incarnation, dead_letters=dead_letters)
         for dead in dead_letters:
             metrics.DEAD_LETTERS.labels(dead.reason).inc()
@@ -114,6 +124,12 @@ class DimensionFollower:
             changes[desired.key] = desired
             living.add(desired.key)
 
+    def _show(self, changes: Mapping[str, DesiredReactor | None]) -> None:
+        self._fleet.discard(key for key, state in changes.items() if state is None)
+        for key, state in changes.items():
+            if state is not None:
+                self._fleet.put(key, Plant.of(state))
+
     async def _delete_missing(self, connection: Connection, shards: set[int]) -> None:
         """Mark those that a complete share of the fleet does not name: their tombstone was lost."""
         cursor = await connection.execute(
@@ -126,6 +142,7 @@ class DimensionFollower:
             if (shard := shard_of(key, self._settings.shards)) in shards
             and key not in self._living[shard]
         ]
+        self._fleet.discard(gone)
         await _mark_deleted(connection, gone)
 
 

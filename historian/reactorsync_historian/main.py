@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
@@ -10,10 +11,13 @@ from reactorsync.bus.kafka import KafkaBus
 from reactorsync.bus.port import Bus
 from reactorsync.db.engine import create_engine
 from reactorsync.service import Readiness, load_settings, run_part
+from reactorsync_historian.alarms.announcer import AlarmAnnouncer
+from reactorsync_historian.alarms.engine import AlarmEngine
 from reactorsync_historian.assignment import Assignment
 from reactorsync_historian.batch import ItemReader, TimeLimits
 from reactorsync_historian.database import APPLICATION, Link, connection_string
 from reactorsync_historian.dimension import DimensionFollower
+from reactorsync_historian.fleet import FleetView
 from reactorsync_historian.ingest import Ingest
 from reactorsync_historian.mirror import DeadLetterMirror
 from reactorsync_historian.offsets import OffsetStore
@@ -24,6 +28,7 @@ from reactorsync_historian.session import Sink
 from reactorsync_historian.settings import HistorianSettings
 from reactorsync_historian.stages import StageHook, no_hook
 from reactorsync_historian.store import BatchStore
+from reactorsync_historian.verification.verifier import FaultVerifier
 from reactorsync_historian.writer import BatchWriter
 
 DEPENDENCIES: Final = ("kafka", "postgres")
@@ -39,31 +44,39 @@ async def run_historian(
 ) -> None:
     """Run every task of the historian until ``stopping`` is set.
 
-    Rollups, alarms and diagnosis will be further tasks here; what must be exact about them is
-    written in the ingest's transaction, beside the rows (``BatchWriter``).
+    Whatever tells of what was seen is a task of its own, with a connection of its own: it may
+    wait, and ingest does not. What must be exact, such as alarms, is written in the ingest's
+    transaction, beside the rows (``BatchWriter``).
     """
     readiness.expect(*DEPENDENCIES)
     engine = create_engine(settings.database_url, application_name=APPLICATION, pool_size=2)
-    links = [open_link(settings) for _ in range(3)]
-    ingest_link, mirror_link, dimension_link = links
+    links = [open_link(settings) for _ in range(5)]
+    ingest_link, mirror_link, dimension_link, alarm_link, verifier_link = links
+    fleet = FleetView()
+    announcer = AlarmAnnouncer(bus=bus, topics=settings.topics, link=alarm_link)
     partitions = PartitionKeeper(engine, retention=settings.retention)
-    ingest = Ingest(
+    sink = build_sink(
+        settings,
+        link=ingest_link,
+        offsets=OffsetStore(settings.consumer_group),
+        partitions=partitions,
+        fleet=fleet,
+        on_alarms=announcer.wake,
+        hook=hook,
+    )
+    ingest = Ingest(settings=settings, bus=bus, sink=sink, readiness=readiness)
+    mirror = DeadLetterMirror(topic=settings.topics.dead_letter, bus=bus, link=mirror_link)
+    dimension = DimensionFollower(settings=settings, bus=bus, link=dimension_link, fleet=fleet)
+    verifier = FaultVerifier(
         settings=settings,
         bus=bus,
-        sink=build_sink(
-            settings,
-            link=ingest_link,
-            offsets=OffsetStore(settings.consumer_group),
-            partitions=partitions,
-            hook=hook,
-        ),
-        readiness=readiness,
+        link=verifier_link,
+        fleet=fleet,
+        owns=sink.assignment.owns_shard,
     )
-    mirror = DeadLetterMirror(topic=settings.topics.dead_letter, bus=bus, link=mirror_link)
-    dimension = DimensionFollower(settings=settings, bus=bus, link=dimension_link)
     try:
         async with asyncio.TaskGroup() as tasks:
-            for task in (ingest, partitions, mirror, dimension):
+            for task in (ingest, partitions, mirror, dimension, announcer, verifier):
                 tasks.create_task(task.run(stopping))
     finally:
         for link in links:
@@ -85,10 +98,13 @@ def build_sink(
     link: Link,
     offsets: OffsetStore,
     partitions: PartitionKeeper,
+    fleet: FleetView,
+    on_alarms: Callable[[], None],
     hook: StageHook = no_hook,
 ) -> Sink:
-    """Put together what stores frames, over one connection."""
+    """Put together what stores frames and judges them, over one connection."""
     reactor_ids = ReactorIds()
+    alarms = AlarmEngine(fleet, shards=settings.shards)
     limits = TimeLimits(
         retention=settings.retention, future=timedelta(seconds=settings.future_seconds)
     )
@@ -100,10 +116,14 @@ def build_sink(
             writer=BatchWriter(link, offsets=offsets, hook=hook),
             reactor_ids=reactor_ids,
             partitions=partitions,
+            alarms=alarms,
+            on_alarms=on_alarms,
         ),
         reader=ItemReader(limits=limits, reactor_ids=reactor_ids),
         ledger=SequenceLedger(grace_seconds=settings.late_seconds),
         assignment=Assignment(),
+        fleet=fleet,
+        alarms=alarms,
         hook=hook,
     )
 

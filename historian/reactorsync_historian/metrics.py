@@ -47,6 +47,38 @@ FRESHNESS: Final = Gauge(
     "reactorsync_historian_freshness_seconds",
     "Age of the newest tick committed by this process; NaN before the first.",
 )
+JUDGE_SECONDS: Final = Histogram(
+    "reactorsync_historian_alarm_judge_duration_seconds",
+    "Time taken to judge the limits of a batch, before it is sent to Postgres.",
+    buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5),
+)
+ALARMS_RAISED: Final = Counter(
+    "reactorsync_historian_alarms_raised", "Alarms raised and committed, by limit.", ["limit"]
+)
+ALARMS_CLEARED: Final = Counter(
+    "reactorsync_historian_alarms_cleared", "Alarms cleared and committed."
+)
+ALARMS_OPEN: Final = Gauge(
+    "reactorsync_historian_alarms_open", "Open alarms of the shards that this process reads."
+)
+ALARMS_UNANNOUNCED: Final = Gauge(
+    "reactorsync_historian_alarms_unannounced",
+    "Alarms of which the events topic does not know yet that they were raised or cleared.",
+)
+EVENTS_SENT: Final = Counter(
+    "reactorsync_historian_events_sent", "Events that the broker acknowledged.", ["type"]
+)
+FAULTS_FOLLOWED: Final = Gauge(
+    "reactorsync_historian_faults_followed", "Acting faults not yet shown by the telemetry."
+)
+FAULTS_JUDGED: Final = Counter(
+    "reactorsync_historian_faults_judged", "Faults told to be shown or not.", ["confirmed"]
+)
+VERIFY_SECONDS: Final = Histogram(
+    "reactorsync_historian_verify_duration_seconds",
+    "Time taken to look at the newest readings of all faults that are followed.",
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+)
 
 
 class _NewestTick:

@@ -14,9 +14,12 @@ from reactorsync.bus.port import BrokerUnavailable, Bus, Partition, Record
 from reactorsync.service import Backoff, Readiness, pause
 from reactorsync.wire.frame import Frame
 from reactorsync_historian import metrics
+from reactorsync_historian.alarms.engine import AlarmEngine
+from reactorsync_historian.alarms.table import close_of_gone, read_open, read_plants
 from reactorsync_historian.assignment import Assignment
 from reactorsync_historian.batch import Item, ItemReader
 from reactorsync_historian.database import DatabaseUnavailable, Link
+from reactorsync_historian.fleet import FleetView
 from reactorsync_historian.offsets import Fenced, OffsetStore
 from reactorsync_historian.sequences import Loss, SequenceLedger
 from reactorsync_historian.settings import HistorianSettings
@@ -42,6 +45,8 @@ class Sink:
         reader: decodes records.
         ledger: sequences of the shards read here.
         assignment: partitions of this process.
+        fleet: who the reactors are.
+        alarms: alarms of the shards read here.
         hook: awaited at every stage of a batch.
     """
 
@@ -51,6 +56,8 @@ class Sink:
     reader: ItemReader
     ledger: SequenceLedger
     assignment: Assignment
+    fleet: FleetView
+    alarms: AlarmEngine
     hook: StageHook = no_hook
 
 
@@ -107,7 +114,9 @@ class Session:
 
     async def _on_assigned(self, partitions: Collection[Partition]) -> None:
         self._assignment.assign(partitions)
-        self._sink.ledger.keep({partition.number for partition in partitions})
+        shards = {partition.number for partition in partitions}
+        self._sink.ledger.keep(shards)
+        self._sink.alarms.keep(shards)
         self._consumer.pause(partitions)
 
     async def _on_revoked(self, _partitions: Collection[Partition]) -> None:
@@ -154,7 +163,13 @@ class Session:
             await self._sink.offsets.forget_gone(
                 connection, incarnation=self._incarnation, topics=topics
             )
+            # After the take-over: a former owner can raise or clear nothing any more.
+            await close_of_gone(connection)
+            open_alarms = await read_open(connection)
+            plants = await read_plants(connection)
         self._database_works()
+        self._sink.fleet.begin_with(plants)
+        self._sink.alarms.begin({partition.number for partition in due}, open_alarms)
         for shard in self._assignment.acquire(ownerships, topics=topics):
             self._sink.ledger.forget(shard)
         for partition in due:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from psycopg import errors
 
 from reactorsync.wire.frame import Frame
 from reactorsync_historian import metrics
+from reactorsync_historian.alarms.engine import AlarmEngine
 from reactorsync_historian.batch import Batch, Item, Rejected, moves_of
 from reactorsync_historian.database import DatabaseUnavailable, Link
 from reactorsync_historian.partitions import PartitionKeeper
@@ -31,6 +32,8 @@ class BatchStore:
         writer: writes the transaction.
         reactor_ids: ids of the keys.
         partitions: keeps the table's partitions.
+        alarms: judges the readings.
+        on_alarms: called after a commit that raised or cleared alarms.
     """
 
     def __init__(
@@ -40,11 +43,15 @@ class BatchStore:
         writer: BatchWriter,
         reactor_ids: ReactorIds,
         partitions: PartitionKeeper,
+        alarms: AlarmEngine,
+        on_alarms: Callable[[], None],
     ) -> None:
         self._link = link
         self._writer = writer
         self._reactor_ids = reactor_ids
         self._partitions = partitions
+        self._alarms = alarms
+        self._on_alarms = on_alarms
         self._rows = CopyBuffer()
 
     async def store(
@@ -58,13 +65,18 @@ class BatchStore:
         """
         await self._learn_reactors(items)
         self._fill_rows(items)
+        judgement = self._alarms.judge(items, self._reactor_ids)
         batch = Batch(
             incarnation=incarnation,
             moves=moves_of(items),
             dead_letters=[item.content for item in items if isinstance(item.content, Rejected)],
             losses=list(losses),
+            alarms=judgement.changes,
         )
         written = await self._write(batch, ticks_us={frame.tick_us for frame in _frames(items)})
+        self._alarms.settle(judgement)
+        if judgement.changes:
+            self._on_alarms()
         _count(items, batch, written)
         return written
 

@@ -1,4 +1,4 @@
-"""One batch, one transaction: rows, dead letters, losses and offsets together or not at all."""
+"""One batch, one transaction: rows, dead letters, losses, alarms and offsets, or none of it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 
 from reactorsync.wire.envelope import Headers
 from reactorsync_historian import metrics
+from reactorsync_historian.alarms.table import write_changes
 from reactorsync_historian.batch import Batch, Rejected
 from reactorsync_historian.database import Link
 from reactorsync_historian.offsets import OffsetStore
@@ -76,6 +77,7 @@ class BatchWriter:
                 cursor, incarnation=batch.incarnation, dead_letters=batch.dead_letters
             )
             await _insert_losses(cursor, batch.losses)
+            await write_changes(cursor, batch.alarms)
             await self._offsets.move(connection, incarnation=batch.incarnation, moves=batch.moves)
             await self._hook(Stage.OFFSETS_MOVED)
         metrics.COMMIT_SECONDS.observe(time.monotonic() - started)

@@ -98,11 +98,11 @@ def test_everything_is_told_again_on_demand(production: Production) -> None:
 
 
 def test_a_heartbeat_tells_of_rate_and_lateness(production: Production) -> None:
-    production.heartbeat(at(0), tick_us=at(0))
+    production.heartbeat(at(0), tick_us=at(0), processor_us=0)
     for second in (1, 2, 3, 4):
         tick(production, second)
     production.count_late(3)
-    beat = production.heartbeat(at(4), tick_us=at(4))
+    beat = production.heartbeat(at(4), tick_us=at(4), processor_us=0)
     assert (beat.shard, beat.generator, beat.run, beat.epoch) == (
         5,
         "generator-1",
@@ -110,4 +110,23 @@ def test_a_heartbeat_tells_of_rate_and_lateness(production: Production) -> None:
         at(-0.5),
     )
     assert (beat.reactors, beat.readings_per_second, beat.late_ticks) == (2, 1.5, 3)
-    assert production.heartbeat(at(9), tick_us=at(9)).readings_per_second == 0
+    later = production.heartbeat(at(9), tick_us=at(9), processor_us=0)
+    assert later.readings_per_second == 0
+
+
+def test_a_heartbeat_tells_how_busy_the_process_was_since_the_last_one(
+    production: Production,
+) -> None:
+    beats = [
+        production.heartbeat(at(second), tick_us=at(second), processor_us=processor_us)
+        for second, processor_us in ((0, 9 * SECOND), (4, 10 * SECOND), (8, 10 * SECOND))
+    ]
+    assert [beat.busy_permille for beat in beats] == [None, 250, 0]
+
+
+def test_a_process_of_several_threads_may_be_busier_than_one_processor(
+    production: Production,
+) -> None:
+    production.heartbeat(at(0), tick_us=at(0), processor_us=0)
+    beat = production.heartbeat(at(2), tick_us=at(2), processor_us=3 * SECOND)
+    assert beat.busy_permille == 1500

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from reactorsync.bus.port import Partition, Record
 from reactorsync_historian.batch import Item
 from reactorsync_historian.database import Connection, DatabaseUnavailable
+from reactorsync_historian.fleet import FleetView
 from reactorsync_historian.main import build_sink, open_link
 from reactorsync_historian.offsets import Move, OffsetStore, Ownership
 from reactorsync_historian.partitions import PartitionKeeper
@@ -95,6 +96,7 @@ class Owners:
     offsets: OffsetStore
     partitions: PartitionKeeper
     made: list[Owner] = field(default_factory=list)
+    fleet: FleetView = field(default_factory=FleetView)
 
     def new(self, pause: Pause | None = None) -> Owner:
         sink = build_sink(
@@ -102,6 +104,8 @@ class Owners:
             link=open_link(self.settings),
             offsets=self.offsets,
             partitions=self.partitions,
+            fleet=self.fleet,
+            on_alarms=lambda: None,
             hook=pause or no_hook,
         )
         self.made.append(Owner(sink))

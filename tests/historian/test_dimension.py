@@ -15,6 +15,7 @@ from reactorsync.wire.keys import reactor_key, shard_of
 from reactorsync.wire.snapshot import encode_snapshot
 from reactorsync.wire.topics import SNAPSHOT_KEY
 from reactorsync_historian.dimension import DimensionFollower
+from reactorsync_historian.fleet import FleetView
 from reactorsync_historian.main import open_link
 from reactorsync_historian.settings import HistorianSettings
 from tests.historian.owners import START_US, Owner
@@ -75,7 +76,7 @@ async def desired(
     await bus.ensure_topics(settings.topics.live(START_US))
     link = open_link(settings)
     stopping = asyncio.Event()
-    follower = DimensionFollower(settings=settings, bus=bus, link=link)
+    follower = DimensionFollower(settings=settings, bus=bus, link=link, fleet=FleetView())
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(follower.run(stopping))
         yield DesiredStates(producer, settings)

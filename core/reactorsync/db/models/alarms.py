@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import REAL, ForeignKey, Index, SmallInteger, func, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -48,6 +49,15 @@ class AlarmRow(Base):
         Index(None, "reactor_id", "raised_at"),
         Index(None, "raised_at"),
         Index(None, "incident_id"),
+        Index("uq_alarm_uid", "uid", unique=True),
+        Index(
+            "ix_alarm_unannounced",
+            "id",
+            postgresql_where=text(
+                "raise_announced_at IS NULL"
+                " OR (cleared_at IS NOT NULL AND clear_announced_at IS NULL)"
+            ),
+        ),
         {"comment": "At most one alarm is open per reactor, signal and condition"},
     )
 
@@ -66,6 +76,19 @@ class AlarmRow(Base):
     acknowledged_by: Mapped[str | None]
     comment: Mapped[str | None] = mapped_column(comment="What the person who acknowledged wrote")
     shelved_until: Mapped[datetime | None] = mapped_column(comment="Not shown before this time")
+    uid: Mapped[UUID] = mapped_column(
+        server_default=func.gen_random_uuid(),
+        comment="`alarmId` of its events: the same however often it is raised again from its tick",
+    )
+    reactor_uid: Mapped[UUID | None] = mapped_column(
+        comment="UID of the resource at that time: a recreated reactor keeps reactor_id"
+    )
+    raise_announced_at: Mapped[datetime | None] = mapped_column(
+        comment="When the broker took AlarmRaised; null until then"
+    )
+    clear_announced_at: Mapped[datetime | None] = mapped_column(
+        comment="When the broker took AlarmCleared; null until then"
+    )
 
 
 class DiagnosisRow(Base):

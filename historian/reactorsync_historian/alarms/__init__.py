@@ -1,0 +1,1 @@
+"""Limit alarms: a reading that stays beyond a limit is noticed, stored and announced."""

@@ -1,0 +1,1 @@
+"""Verification: does the telemetry show a fault that was reported to act?"""
