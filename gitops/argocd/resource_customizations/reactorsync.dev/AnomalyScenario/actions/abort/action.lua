@@ -1,0 +1,2 @@
+obj.spec.state = "Aborted"
+return obj
