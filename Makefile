@@ -21,7 +21,7 @@ $(DEV): requirements.lock requirements-dev.lock pyproject.toml scripts/venv
 
 .PHONY: help
 help: ## Show this list
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: up
 up: $(RUN) ## Set up and run everything on this machine; Ctrl-C stops it
@@ -35,6 +35,10 @@ down: ## Stop what `make up` started, from another terminal
 .PHONY: test
 test: $(DEV) ## Set up and run every test
 	@$(PYTHON) -m pytest $(ARGS)
+
+.PHONY: test-cluster
+test-cluster: $(DEV) ## Test on an API server; ARGS=--record writes the outcome into docs/reliability.md
+	@scripts/test-cluster $(ARGS)
 
 .PHONY: lint
 lint: $(DEV) ## Check style, spelling, types and the one-way imports

@@ -198,6 +198,11 @@ class TestReady:
         plan = plan_reactor(replace(observed, delivery_problem="cannot reach it"), NOON)
         assert says(plan, "Ready") == ("False", "DeliveryUnavailable")
 
+    def test_without_the_broker_nobody_blames_the_generator(self) -> None:
+        observed = replace(streaming(), delivery_problem="cannot reach it")
+        plan = plan_reactor(observed, after(3600))
+        assert says(plan, "Ready") == ("False", "DeliveryUnavailable")
+
     def test_an_injected_trip_does_not_make_it_unready(self) -> None:
         plan = plan_reactor(
             streaming(None, leaking(), trip_cause="LowPrimaryFlow", faults=acting()), NOON

@@ -148,12 +148,14 @@ class _Plan:
             conditions.set(STALLED, Finding(ConditionStatus.TRUE, finding.reason, finding.message))
 
     def _ready(self, conditions: ConditionList) -> Finding:
-        if not self._shard_is_heard_of():
-            return self._silent()
-        if self.report.revision == self.revision:
+        is_heard_of = self._shard_is_heard_of()
+        if is_heard_of and self.report.revision == self.revision:
             return self._streaming()
         if self.observed.delivery_problem is not None:
+            # Without the broker no generator can be heard, so silence says nothing about them.
             return false(ReactorReason.DELIVERY_UNAVAILABLE, self.observed.delivery_problem)
+        if not is_heard_of:
+            return self._silent()
         before = conditions.before(READY)
         was_ready = before is not None and before.status is ConditionStatus.TRUE
         if was_ready and self.report.generation == self.desired.generation and self._within_grace():
