@@ -10,7 +10,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-NAMES = ("kinetics", "ingest", "fleet", "operator")
+NAMES = ("kinetics", "ingest", "fleet", "operator", "verification")
 OPTIONS = {
     # Some ten minutes; what is smaller than a goal asks for, the table says.
     "operator": ["--runs", "1", "--idle-seconds", "120", "--kills", "100"],

@@ -54,11 +54,14 @@ class Statuses:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     modified: int = 0
     """Changes seen since the watch began."""
+    unseen: set[str] = field(default_factory=set)
+    """Objects that changed since whoever waits has last looked."""
 
     def take(self, document: JsonObject) -> None:
         """Take an object over."""
         self.documents[document["metadata"]["name"]] = document
         self.modified += 1
+        self.unseen.add(document["metadata"]["name"])
         self.changed.set()
 
     def count(self, holds: Callable[[JsonObject], bool]) -> int:
@@ -70,16 +73,17 @@ class Statuses:
     ) -> float:
         """Wait until something holds for the named objects; return when, in monotonic seconds.
 
-        Raises ``TimeoutError`` with how many are missing.
+        One caller at a time: each change is looked at once, or the waiting would take up what is
+        measured. Raises ``TimeoutError`` with how many are missing.
         """
         missing = set(names)
         deadline = time.monotonic() + seconds
+        self.unseen = set(missing)
         while True:
-            missing = {
-                name
-                for name in missing
-                if (document := self.documents.get(name)) is None or not holds(document)
-            }
+            for name in self.unseen & missing:
+                if (document := self.documents.get(name)) is not None and holds(document):
+                    missing.discard(name)
+            self.unseen.clear()
             if not missing:
                 return time.monotonic()
             self.changed.clear()

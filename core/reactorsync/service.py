@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from socketserver import ThreadingMixIn
@@ -22,7 +22,7 @@ import uvloop
 from prometheus_client import REGISTRY, Gauge, make_wsgi_app
 from pydantic import ValidationError
 
-from reactorsync.settings import Settings, SettingsError, explain_settings_error
+from reactorsync.settings import PREFIX, Settings, SettingsError, explain_settings_error
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -36,6 +36,10 @@ _READY = Gauge(
 
 LOOP_BLOCKED_SECONDS: Final = 5.0
 """A part that beats, and whose event loop then does nothing else for so long, is not alive."""
+
+
+PROBLEMS_TOLD: Final = 8
+"""How many problems of one dependency are logged before it works again."""
 
 
 @dataclass(slots=True)
@@ -80,11 +84,18 @@ class Readiness:
     """Which dependencies of a part work now; the part is ready when all of them do.
 
     A part declares its dependencies at start, so that it is not ready before each has worked once.
-    ``liveness`` says whether the part itself works.
+    ``liveness`` says whether the part itself works. A note says what is amiss in a corner that the
+    part does without.
     """
 
     liveness: Liveness = field(default_factory=Liveness)
     _problems: dict[str, str | None] = field(default_factory=dict)
+    _told: dict[str, set[str]] = field(default_factory=dict)
+    _notes: dict[str, str] = field(default_factory=dict)
+
+    def note(self, notes: Mapping[str, str]) -> None:
+        """Report these, by name, instead of earlier ones; they do not count against the part."""
+        self._notes = dict(notes)
 
     def expect(self, *dependencies: str) -> None:
         """Declare dependencies; each counts as failing until :meth:`works` is called."""
@@ -95,24 +106,85 @@ class Readiness:
         """Say that ``dependency`` works."""
         if self._problems.get(dependency, "") is not None:
             log.info("%s: ready", dependency)
+        self._told.pop(dependency, None)
         self._problems[dependency] = None
         _READY.labels(dependency).set(1)
 
+    def drop(self, dependency: str) -> None:
+        """Say that ``dependency``, which may have been failing, is of no concern any more."""
+        if self._problems.pop(dependency, None) is not None:
+            log.info("%s: no longer failing", dependency)
+            self._told.pop(dependency, None)
+            _READY.labels(dependency).set(1)
+
     def fails(self, dependency: str, problem: str) -> None:
-        """Say that ``dependency`` does not work, and why in one line."""
-        if self._problems.get(dependency) != problem:
+        """Say that ``dependency`` does not work, and why in one line.
+
+        Each problem is logged once until it works again, however they alternate.
+        """
+        told = self._told.setdefault(dependency, set())
+        if problem not in told and len(told) < PROBLEMS_TOLD:
+            told.add(problem)
             log.warning("%s: %s", dependency, problem)
         self._problems[dependency] = problem
         _READY.labels(dependency).set(0)
 
     @property
     def ready(self) -> bool:
-        """Whether every declared dependency works."""
-        return all(problem is None for problem in self._problems.values())
+        """Whether every declared dependency works; not before any has been declared."""
+        problems = self._problems.values()
+        return bool(problems) and all(problem is None for problem in problems)
 
     def report(self) -> dict[str, str]:
-        """Return ``ok`` or the problem, by dependency."""
-        return {name: problem or "ok" for name, problem in sorted(self._problems.items())}
+        """Return ``ok`` or the problem, by dependency, and what was noted."""
+        problems = {name: problem or "ok" for name, problem in self._problems.items()}
+        return dict(sorted((self._notes | problems).items()))
+
+
+class OutageLog:
+    """Logs that something fails, and that it works again, but not each attempt in between.
+
+    After the first failure the next line comes after ``first_seconds``, then after twice as long,
+    up to ``limit_seconds``. ``clock`` returns monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        logger: logging.Logger,
+        name: str,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        first_seconds: float = 30.0,
+        limit_seconds: float = 600.0,
+    ) -> None:
+        self._log = logger
+        self._name = name
+        self._clock = clock
+        self._first_seconds = first_seconds
+        self._limit_seconds = limit_seconds
+        self._since: float | None = None
+        self._next_at = 0.0
+        self._pause = first_seconds
+
+    def fails(self, problem: str) -> None:
+        """Note another failure."""
+        now = self._clock()
+        if self._since is None:
+            self._since, self._pause = now, self._first_seconds
+            self._log.warning("%s: %s", self._name, problem)
+        elif now >= self._next_at:
+            self._log.warning("%s: for %.0f s now: %s", self._name, now - self._since, problem)
+            self._pause = min(2 * self._pause, self._limit_seconds)
+        else:
+            return
+        self._next_at = now + self._pause
+
+    def works(self) -> None:
+        """Note a success."""
+        if self._since is not None:
+            away = self._clock() - self._since
+            self._log.info("%s: works again after %.0f s", self._name, away)
+            self._since = None
 
 
 @dataclass(slots=True)
@@ -160,7 +232,8 @@ async def probe_server(
 ) -> AsyncIterator[int | None]:
     """Serve ``/healthz``, ``/readyz`` and ``/metrics`` while the context lasts.
 
-    Yields the port, ``None`` when ``port`` is ``None`` and nothing is served.
+    Yields the port, ``None`` when ``port`` is ``None`` and nothing is served. Raises
+    :class:`SettingsError` when it cannot listen there.
     """
     if port is None:
         yield None
@@ -183,9 +256,15 @@ async def probe_server(
         start_response(status, [("Content-Type", "application/json")])
         return [json.dumps(body).encode()]
 
-    with make_server(
-        host, port, answer, server_class=_ThreadingServer, handler_class=_QuietHandler
-    ) as server:
+    try:
+        made = make_server(
+            host, port, answer, server_class=_ThreadingServer, handler_class=_QuietHandler
+        )
+    except OSError as error:
+        raise SettingsError(
+            f"{PREFIX}METRICS_PORT: cannot listen on {host}:{port}: {error.strerror}"
+        ) from error
+    with made as server:
         thread = threading.Thread(target=server.serve_forever, name="probes", daemon=True)
         thread.start()
         try:
@@ -256,6 +335,13 @@ def configure_logging(level: str, log_format: LogFormat = "text") -> None:
         handler.setFormatter(formatter)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("aiokafka").setLevel(logging.ERROR)
+    # Offsets of a slot that was just deleted are tried for seconds, with a line for each partition;
+    # whoever commits is told by an exception.
+    logging.getLogger("aiokafka.consumer.group_coordinator").addFilter(_is_no_offset_failure)
+
+
+def _is_no_offset_failure(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith("OffsetCommit failed")
 
 
 def heed_signals(stopping: asyncio.Event) -> None:
@@ -282,4 +368,8 @@ def run_part(part: Part, settings: Settings) -> None:
         async with probe_server(settings.metrics_host, settings.metrics_port, readiness):
             await part(stopping, readiness)
 
-    uvloop.run(main())
+    try:
+        uvloop.run(main())
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(EXIT_SETTINGS) from error

@@ -7,15 +7,32 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from reactorsync.designs import Design
-from reactorsync.wire.desired import DesiredReactor
+from reactorsync.resources.scenario import Shape
+from reactorsync.wire.desired import DesiredFault, DesiredReactor
 
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """What a fault of the desired state acts on: ``signal`` for a sensor fault, else ``None``."""
+    """What a fault of the desired state acts on: ``signal`` for a sensor fault, else ``None``.
+
+    It begins at ``start_us`` and reaches its full severity ``rise_us`` later.
+    """
 
     signal: str | None
     start_us: int
+    rise_us: int
+
+    @classmethod
+    def of(cls, fault: DesiredFault) -> Aim:
+        """Return what of a fault matters here."""
+        match fault.shape:
+            case Shape.RAMP:
+                rise_us = fault.ramp_us
+            case Shape.DRIFT:
+                rise_us = fault.end_us - fault.start_us
+            case _:
+                rise_us = 0
+        return cls(fault.signal, fault.start_us, rise_us)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +46,7 @@ class Plant:
     @classmethod
     def of(cls, desired: DesiredReactor) -> Plant:
         """Return what of a desired state matters here."""
-        faults = {fault.id: Aim(fault.signal, fault.start_us) for fault in desired.faults}
+        faults = {fault.id: Aim.of(fault) for fault in desired.faults}
         return cls(desired.uid, desired.design, faults)
 
 

@@ -72,7 +72,9 @@ FAULTS_FOLLOWED: Final = Gauge(
     "reactorsync_historian_faults_followed", "Acting faults not yet shown by the telemetry."
 )
 FAULTS_JUDGED: Final = Counter(
-    "reactorsync_historian_faults_judged", "Faults told to be shown or not.", ["confirmed"]
+    "reactorsync_historian_faults_judged",
+    "Faults told to be shown, not to be shown, or unknown.",
+    ["confirmed"],
 )
 VERIFY_SECONDS: Final = Histogram(
     "reactorsync_historian_verify_duration_seconds",

@@ -313,7 +313,8 @@ class Session:
                 (part.number, self._consumer.high_watermark(part), offset)
                 for part, offset in owned.items()
             )
-            hints = {part: offset for part, offset in owned.items() if hinted.get(part) != offset}
+            # A slot that nothing was read of may be gone any moment; the group need not know it.
+            hints = {part: at for part, at in owned.items() if hinted.get(part, 0) != at}
             with contextlib.suppress(BrokerUnavailable):
                 await self._consumer.commit(hints)
                 hinted = owned

@@ -12,17 +12,18 @@ from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 from uuid import UUID
 
-from reactorsync.bus.port import BrokerUnavailable, Bus, TopicMismatch
+from reactorsync.bus.port import Bus
 from reactorsync.resources import AnomalyScenario, Kind, Reactor
-from reactorsync.service import Backoff, Readiness
-from reactorsync.store import ResourceStore, StoreUnavailable
-from reactorsync.wire.events import Event, ShardHeartbeat
+from reactorsync.service import Readiness
+from reactorsync.store import ResourceStore
+from reactorsync.store.port import StoreError
+from reactorsync.wire.events import Event, ReactorEvent, ShardHeartbeat
+from reactorsync_operator.broker_sessions import BROKER, BrokerSessions
 from reactorsync_operator.capacity import Capacity
 from reactorsync_operator.event_reader import EventReader
 from reactorsync_operator.fleet import Fleet, WorkKey
 from reactorsync_operator.leadership import MayWrite, always
 from reactorsync_operator.metrics import (
-    INCARNATIONS,
     LEADING,
     LEASE_TRANSITIONS,
     QUEUE_AGE,
@@ -45,27 +46,18 @@ from reactorsync_operator.work_queue import WorkQueue
 log = logging.getLogger(__name__)
 
 STORE: Final = "store"
-BROKER: Final = "broker"
-"""Names of the dependencies in ``/readyz``."""
+"""Name of that dependency in ``/readyz``."""
+
+STATUSES: Final = "statuses"
+"""Name in ``/readyz`` of statuses that do not get through."""
 
 QUEUE: Final = "queue"
-"""Name in ``/healthz`` of objects that wait too long."""
+"""Name in ``/healthz`` of objects that wait while none is planned."""
 
 LOOK_SECONDS: Final = 2.0
-"""How often store and broker are asked whether they are there, and still the same."""
+"""How often the store is asked whether it is there."""
 
 BEAT_SECONDS: Final = 0.5
-
-PLAN_ALLOWANCE_SECONDS: Final = 0.02
-"""What each object that waits for its plan adds to how long the oldest may wait: a whole fleet at
-once takes its time, and a restart would make it take longer."""
-
-BROKER_GRACE_SECONDS: Final = 10.0
-"""How long planning waits at start for what the broker knows, before statuses say it is away."""
-
-
-class _NewIncarnation(Exception):
-    """The broker was replaced by one that has forgotten everything."""
 
 
 class Lease(Protocol):
@@ -93,6 +85,8 @@ class Operator:
     ``feed`` makes what keeps the fleet up to date; without it ``store`` is watched. With a
     ``lease``, the fleet is followed from the start, but nothing is planned, published or written
     before the lease is held. ``writers`` statuses are written at once, ``batch`` in each write.
+    What ``while_leading`` makes runs besides, while this process may write. ``leaves_alone`` is for
+    :class:`Publisher`.
     """
 
     def __init__(
@@ -108,12 +102,14 @@ class Operator:
         recorder: Recorder | None = None,
         writers: int = 1,
         batch: int = BATCH,
+        while_leading: Collection[Callable[[], Coroutine[Any, Any, None]]] = (),
+        leaves_alone: Callable[[str], bool] = lambda _key: False,
     ) -> None:
         self._settings = settings
         self._store = store
-        self._bus = bus
         self._readiness = readiness
         self._lease = lease
+        self._while_leading = while_leading
         may_write = lease.is_held if lease is not None else always
         readiness.expect(STORE)
         if lease is None:
@@ -132,10 +128,15 @@ class Operator:
             batch=batch,
             writers=writers,
             may_write=may_write,
+            all_asked=lambda: self.publisher.complete.is_set(),  # noqa: PLW0108 - made below
             recorder=self._recorder,
         )
         self.publisher = Publisher(
-            bus, topics, namespaces=settings.served_namespaces, may_write=may_write
+            bus,
+            topics,
+            namespaces=settings.served_namespaces,
+            may_write=may_write,
+            leaves_alone=lambda key: leaves_alone(key) or self._is_closed(key),
         )
         self._probes = ProbeRunner(
             bus,
@@ -167,7 +168,16 @@ class Operator:
             since=self._reconciler.relevant_since,
             now_us=_now_us,
         )
-        self._topics_keeper = TopicsKeeper(bus, topics, historian_group=topics.historian_group)
+        self._brokers = BrokerSessions(
+            bus,
+            readiness,
+            publisher=self.publisher,
+            topics_keeper=TopicsKeeper(bus, topics, historian_group=topics.historian_group),
+            events=self._events,
+            probes=self._probes,
+            delivery_problem=self._reconciler.set_delivery_problem,
+            read_back=self._reconciler.recall,
+        )
         views = _views(self.fleet, self._sweep)
         self._feed: ResourceFeed = (
             feed(views)
@@ -180,8 +190,6 @@ class Operator:
         elif settings.generator_pool_file is not None:
             self._pool = FilePool(settings.generator_pool_file)
         self._planning_since: float | None = None
-        self._broker_is_away = False
-        self._session_works = False
 
     @property
     def idle(self) -> bool:
@@ -209,12 +217,22 @@ class Operator:
         """Do all that only one process may do, once it is this one."""
         await self._leadership()
         self._readiness.expect(BROKER)
+        try:
+            await self._lead()
+        finally:
+            if self._lease is not None:
+                LEADING.set(0)
+                LEASE_TRANSITIONS.labels("not_leading").inc()
+
+    async def _lead(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._writer.run())
             group.create_task(self._recorder.run())
             group.create_task(self._probes.run())
             group.create_task(self._serve_brokers())
             group.create_task(self._reconcile())
+            for chore in self._while_leading:
+                group.create_task(chore())
             if self._pool is not None:
                 group.create_task(self._keep_pool(self._pool))
 
@@ -231,21 +249,12 @@ class Operator:
     async def _reconcile(self) -> None:
         """Plan, once everything is known that a plan depends on."""
         await self._feed.whole()
-        await self._broker_read()
+        await self._brokers.read()
         self._planning_since = time.monotonic()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._reconciler.run())
             group.create_task(self._reconciler.wake())
             group.create_task(self._say_when_all_is_offered())
-
-    async def _broker_read(self) -> None:
-        """Wait for what the broker knows; if it is away, not for long."""
-        began = time.monotonic()
-        while not (self.publisher.read_back.is_set() and self._events.caught_up.is_set()):
-            if self._broker_is_away and time.monotonic() - began > BROKER_GRACE_SECONDS:
-                log.warning("the broker is away: planning without what it knows")
-                return
-            await asyncio.sleep(0.02)
 
     async def _say_when_all_is_offered(self) -> None:
         await self._reconciler.first_pass()
@@ -264,32 +273,64 @@ class Operator:
     def _take_event(self, event: Event, time_us: int) -> None:
         if isinstance(event, ShardHeartbeat):
             self._capacity.take(event)
+        elif isinstance(event, ReactorEvent) and not self._is_served(event.namespace):
+            # The topics may be shared with an operator of other namespaces.
+            return
         self._reconciler.take_event(event, time_us)
+
+    def _is_closed(self, key: str) -> bool:
+        """Return whether it cannot be told if a reactor is still there."""
+        return key.partition("/")[0] in self._feed.closed()
+
+    def _is_served(self, namespace: str) -> bool:
+        served = self._settings.served_namespaces
+        return served is None or namespace in served
 
     async def _look_after_store(self) -> None:
         """Report whether the store is there; a watch may wait for long before it says so."""
+        unwatched: set[str] = set()
         while True:
+            problems = self._feed.unwatched()
+            for name in unwatched - problems.keys():
+                self._readiness.drop(name)
+            for name, problem in problems.items():
+                self._readiness.fails(name, problem)
+            unwatched = set(problems)
             try:
                 await self._store.ping()
-            except StoreUnavailable as error:
+            except StoreError as error:
+                # Whatever it answers: it is not there for us now.
                 self._readiness.fails(STORE, str(error))
             else:
+                closed = self._feed.closed()
+                notes = {f"namespace {name}": problem for name, problem in closed.items()}
+                self._readiness.note(notes | self._overdue_statuses())
                 if self._feed.is_whole:
                     self._readiness.works(STORE)
+                elif closed:
+                    self._readiness.fails(STORE, next(iter(closed.values())))
             await asyncio.sleep(LOOK_SECONDS)
+
+    def _overdue_statuses(self) -> dict[str, str]:
+        """Return what is amiss with a few statuses; that none gets through makes us unready."""
+        overdue = self._writer.overdue()
+        if overdue is not None and overdue[1]:
+            self._readiness.fails(STATUSES, overdue[0])
+            return {}
+        self._readiness.drop(STATUSES)
+        return {} if overdue is None else {STATUSES: overdue[0]}
 
     async def _beat(self) -> None:
         """Say that this process is alive, and why it is not."""
         liveness, reported = self._readiness.liveness, set[str]()
         while True:
             liveness.beat()
-            waited = self._longest_wait()
             QUEUE_DEPTH.set(len(self._queue))
-            QUEUE_AGE.set(waited)
+            QUEUE_AGE.set(self._while_planning(self._queue.oldest_seconds))
             problems = dict(self._feed.problems())
-            allowed = self._settings.queue_limit_seconds + len(self._queue) * PLAN_ALLOWANCE_SECONDS
-            if waited > allowed:
-                problems[QUEUE] = f"an object has been waiting {waited:.0f} s for its plan"
+            stuck = self._while_planning(self._queue.stuck_seconds)
+            if stuck > self._settings.queue_limit_seconds:
+                problems[QUEUE] = f"objects wait, and for {stuck:.0f} s none was planned"
             for name in reported - problems.keys():
                 liveness.works(name)
             for name, problem in problems.items():
@@ -297,57 +338,15 @@ class Operator:
             reported = set(problems)
             await asyncio.sleep(BEAT_SECONDS)
 
-    def _longest_wait(self) -> float:
-        """Return for how long the oldest mark waits; what waited before planning began is not."""
+    def _while_planning(self, seconds: float) -> float:
+        """Return how much of a time until now lies after planning began."""
         if self._planning_since is None:
             return 0.0
-        return min(self._queue.oldest_seconds, time.monotonic() - self._planning_since)
+        return min(seconds, time.monotonic() - self._planning_since)
 
     async def _serve_brokers(self) -> None:
-        """Live with whatever broker is there, from one incarnation to the next."""
         await self._feed.whole()
-        backoff = Backoff()
-        while True:
-            self._session_works = False
-            try:
-                await self._serve_broker()
-            except* _NewIncarnation:
-                log.warning("the broker has forgotten everything: telling it all again")
-                INCARNATIONS.inc()
-            except* (BrokerUnavailable, TopicMismatch) as group:
-                problem = str(_first(group))
-                self._readiness.fails(BROKER, problem)
-                if self._session_works:
-                    # A connection that was lost may be had again at once.
-                    backoff.reset()
-                else:
-                    self._broker_is_away = True
-                    self._reconciler.set_delivery_problem(problem)
-                await asyncio.sleep(backoff.next_pause())
-
-    async def _serve_broker(self) -> None:
-        cluster = await self._bus.cluster_id()
-        await self._topics_keeper.keep()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self.publisher.session())
-            group.create_task(self._topics_keeper.session())
-            group.create_task(self._look_after(cluster))
-            await self.publisher.read_back.wait()
-            self._broker_is_away = False
-            self._reconciler.set_delivery_problem(None)
-            self._reconciler.recall()
-            group.create_task(self._events.session(cluster))
-            group.create_task(self._probes.session(cluster))
-            await self._events.caught_up.wait()
-            self._session_works = True
-            self._readiness.works(BROKER)
-
-    async def _look_after(self, cluster: str) -> None:
-        """Ask until the broker is away or another one."""
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            if await self._bus.cluster_id() != cluster:
-                raise _NewIncarnation
+        await self._brokers.run()
 
     async def _keep_pool(self, pool: GeneratorPool) -> None:
         await self._feed.whole()
@@ -356,7 +355,8 @@ class Operator:
 
         def needed() -> int:
             return generators_for(
-                self.fleet.readings_per_second,
+                # Generators make all that the topic asks for, whoever wrote it.
+                self.fleet.readings_per_second + self.publisher.readings_per_second_elsewhere,
                 capacity=self._capacity.readings_per_second
                 if is_measured
                 else settings.generator_capacity,
@@ -408,14 +408,6 @@ def _views(fleet: Fleet, swept: Callable[[], None]) -> Views:
         remove=fleet.remove_scenario,
     )
     return Views(reactors, scenarios, swept)
-
-
-def _first(group: BaseExceptionGroup[Exception]) -> BaseException:
-    """Return the first error in the group, which may hold groups."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 def _now_us() -> int:

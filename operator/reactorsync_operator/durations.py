@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from reactorsync.resources import AnomalyScenario, ConditionStatus, condition_of
-from reactorsync.resources.scenario import Run
+from reactorsync.resources.scenario_status import Run
 from reactorsync_operator.metrics import (
     DETECT_SECONDS,
     INJECT_SECONDS,

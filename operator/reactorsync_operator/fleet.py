@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from reactorsync.planning.compose import LeftOut
-from reactorsync.planning.schedule import is_live, is_open
+from reactorsync.planning.schedule import is_live, is_open, is_planned, is_reopened
 from reactorsync.planning.targets import (
     Candidate,
     Failure,
@@ -25,7 +25,8 @@ from reactorsync.planning.targets import (
     missing_names,
 )
 from reactorsync.resources import AnomalyScenario, Kind, ObjectMeta, Reactor, ReactorState
-from reactorsync.resources.scenario import Guard, Run, TargetPolicy
+from reactorsync.resources.scenario import Guard
+from reactorsync.resources.scenario_status import Run
 from reactorsync.wire.keys import reactor_key, shard_of
 from reactorsync_operator.label_index import LabelIndex
 from reactorsync_operator.reconcile.guards import (
@@ -148,7 +149,7 @@ class Fleet:
         )
 
     def limit_growth(self, max_targets_percent: int) -> None:
-        """Let no Dynamic run grow beyond that share of its namespace's reactors."""
+        """Let no run whose choice is open grow beyond that share of its namespace's reactors."""
         self._max_targets_percent = max_targets_percent
 
     def note_plan(self, name: str, run: Run | None, *, is_refused: bool) -> None:
@@ -270,7 +271,7 @@ class Fleet:
             for one in entry.selection.chosen:
                 self._mark_uid(one.uid)
             self._mark(WorkKey(Kind.ANOMALY_SCENARIO, name))
-        elif not own_write:
+        elif not own_write or is_planned(before) != is_planned(scenario):
             self._mark(WorkKey(Kind.ANOMALY_SCENARIO, name))
 
     def remove_scenario(
@@ -355,8 +356,8 @@ class Fleet:
 
     def _choose(self, entry: _Scenario) -> Selection:
         scenario = entry.resource
-        chosen = choose(scenario.spec.targets, entry.ranked, run=_standing_run(scenario))
-        chosen = chosen[: self._most(scenario)]
+        wanted = choose(scenario.spec.targets, entry.ranked, run=_standing_run(scenario))
+        chosen = wanted[: self._most(scenario)]
         failures = [self._obstacle(entry, one) for one in chosen]
         present = {one.reactor for one in entry.ranked} if scenario.spec.targets.names else ()
         return Selection(
@@ -366,6 +367,7 @@ class Fleet:
                 *missing_names(scenario, present),
                 *(failure for failure in failures if failure is not None),
             ),
+            left_off=len(wanted) - len(chosen),
         )
 
     def _most(self, scenario: AnomalyScenario) -> int | None:
@@ -380,10 +382,12 @@ class Fleet:
         return max(allowed, scenario.status.targets.selected)
 
     def _is_limited(self, scenario: AnomalyScenario) -> bool:
+        run = _standing_run(scenario)
         return (
             self._max_targets_percent < 100
-            and scenario.spec.targets.policy is TargetPolicy.DYNAMIC
-            and _standing_run(scenario) is not None
+            and run is not None
+            # A Static choice that is closed was allowed, and does not grow.
+            and run.selection_cutoff is None
             and not may_break(scenario.spec, Guard.BLAST_RADIUS)
         )
 
@@ -516,17 +520,21 @@ def _is_gone(known: ObjectMeta, uid: UUID | None, version: str | None) -> bool:
 
 
 def _standing_run(scenario: AnomalyScenario) -> Run | None:
-    """Return the run whose choice may be closed."""
+    """Return the run whose choice may be closed; an edit before it injected opens it again."""
     run = scenario.status.run
     if run is None or not is_open(run) or run.token != scenario.spec.run_token:
         return None
+    if is_reopened(scenario):
+        return run.model_copy(update={"selection_cutoff": None, "selection_time": None})
     return run
 
 
 def _choice(scenario: AnomalyScenario) -> tuple[object, ...]:
     """Return all of a scenario that its choice of reactors, and its failures on them, depend on."""
     run = _standing_run(scenario)
-    closed = (run.selection_cutoff, run.start_time) if run is not None else None
+    closed = None
+    if run is not None:
+        closed = (run.selection_cutoff, run.selection_time or run.start_time)
     override = scenario.spec.guard_override
     selected = scenario.status.targets.selected if run is not None else None
     return (scenario.spec.targets, scenario.spec.stages, closed, override, selected)

@@ -1,8 +1,9 @@
 """One leader among the replicas, by a ``coordination.k8s.io/v1`` Lease as client-go uses it.
 
 Nobody compares clocks of two machines: a candidate measures, by its own clock, how long the record
-has not changed, and takes over once that is longer than the record is good for. The leader gives
-up earlier than that, by its own clock too.
+has not changed, and takes over once that is longer than the record is good for. It counts from its
+last look at the record before, a second more than it knows at most. The leader gives up seconds
+earlier than that, by its own clock too.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from reactorsync.kube import ApiError, ApiUnavailable, JsonObject, KubeClient
+from reactorsync.service import OutageLog
 
 log = logging.getLogger(__name__)
 
@@ -90,8 +92,10 @@ class LeaderLease:
         self._renewed_at = float("-inf")
         self._lease: JsonObject | None = None
         self._changed_at = 0.0
+        self._looked_at: float | None = None
         self._refused_since: float | None = None
         self._tried = False
+        self._outage = OutageLog(log, f"lease {namespace}/{name}", clock=clock)
 
     @property
     def holder(self) -> str:
@@ -144,9 +148,9 @@ class LeaderLease:
         return self._renew_deadline_seconds / 2
 
     async def _campaign(self) -> None:
-        told = None
+        told = ""
         while not await self._attempt(self._attempt_seconds):
-            if self.holder != told:
+            if self.holder not in ("", told):
                 told = self.holder
                 log.info("%s stands by: lease %s is held by %s", self.identity, self._title, told)
             look = self._retry_seconds / _LOOKS_PER_RETRY
@@ -174,16 +178,17 @@ class LeaderLease:
             async with asyncio.timeout(seconds):
                 is_ours = await self._take_or_renew()
         except (ApiUnavailable, TimeoutError) as error:
-            log.warning("lease %s: %s", self._title, str(error) or "no answer in time")
+            self._outage.fails(str(error) or "no answer in time")
             return False
         except ApiError as error:
             if error.code in (_CONFLICT, _NOT_FOUND):
                 # Not what it was when we last read it.
                 self._lease = None
             if error.code != _CONFLICT:
-                log.warning("lease %s: %s", self._title, error)
+                self._outage.fails(_why(error, self._namespace))
                 self._refuse(error)
             return False
+        self._outage.works()
         self._refused_since = None
         if is_ours:
             # From before the request: the record says no later time.
@@ -198,13 +203,14 @@ class LeaderLease:
         self._refused_since = now if self._refused_since is None else self._refused_since
         if not self.held.is_set() and now - self._refused_since >= self._duration_seconds:
             raise LeaseRefused(
-                f"cannot have lease {self._title}: {error.message} (it takes the rights to get, "
-                "create and update leases in that namespace)"
+                f"cannot have lease {self._title}: {_why(error, self._namespace)}"
             ) from error
 
     async def _take_or_renew(self) -> bool:
         if not self.held.is_set() or self._lease is None:
+            looked_at = self._clock()
             self._observe(await self._read())
+            self._looked_at = looked_at
         if self._lease is None:
             self._tried = True
             self._observe(await self._client.post(self._collection, self._record()))
@@ -228,8 +234,22 @@ class LeaderLease:
 
     def _observe(self, lease: JsonObject | None) -> None:
         if self._lease is None or _spec(lease) != _spec(self._lease):
-            self._changed_at = self._clock()
+            now = self._clock()
+            self._changed_at = now
+            if self._lease is not None and self._looked_at is not None:
+                # It may have changed right after we last looked: counted from now, a leader that
+                # then died would be missed for longer than its lease is good for.
+                self._changed_at = max(self._looked_at, now - self._most_credit_seconds)
         self._lease = lease
+
+    @property
+    def _most_credit_seconds(self) -> float:
+        """How much longer than known a record may count as unchanged, at most.
+
+        The leader gives up long before its record runs out; most of that time stays.
+        """
+        spare = self._duration_seconds - self._renew_deadline_seconds
+        return min(self._retry_seconds / 2, spare / 4)
 
     @property
     def _expires_at(self) -> float:
@@ -288,6 +308,22 @@ class LeaderLease:
                 log.info("%s released lease %s", self.identity, self._title)
         except (ApiError, ApiUnavailable, TimeoutError) as error:
             log.warning("lease %s was not released and must expire: %s", self._title, error)
+
+
+def _why(error: ApiError, namespace: str) -> str:
+    """Return what an answer means for whoever wants the lease."""
+    match error.code:
+        case 404 if "namespaces " in error.message:
+            return f"there is no namespace {namespace} ({error.message})"
+        case 401:
+            return f"the API server does not accept who we are ({error.message})"
+        case 403:
+            return (
+                f"access refused: {error.message} (it takes the rights to get, create and update "
+                "leases in that namespace)"
+            )
+        case _:
+            return str(error)
 
 
 def _spec(lease: JsonObject | None) -> JsonObject:

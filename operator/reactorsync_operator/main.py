@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import secrets
 import sys
@@ -12,11 +11,10 @@ from collections.abc import Callable
 from typing import Final
 
 from reactorsync.bus.kafka import KafkaBus
-from reactorsync.db.engine import create_engine
 from reactorsync.kube import Cluster, KubeClient, KubeConfigError, load_cluster
 from reactorsync.service import EXIT_SETTINGS, Readiness, heed_signals, load_settings, run_part
 from reactorsync.store.kubernetes import KubernetesStore
-from reactorsync.store.postgres import PostgresStore
+from reactorsync_operator.api_requests import counting
 from reactorsync_operator.app import Operator
 from reactorsync_operator.leadership import MayWrite, NotLeading
 from reactorsync_operator.lease import LeaderLease, LeadershipLost, LeaseRefused
@@ -31,8 +29,6 @@ FIELD_MANAGER: Final = "reactorsync-operator"
 
 EXIT_ANEW: Final = 3
 """The process has to start anew: the lease was lost, or the watch ended."""
-
-CLOSE_SECONDS: Final = 5.0
 
 WRITERS: Final = 32
 """Statuses that are written to an API server at the same time."""
@@ -55,15 +51,16 @@ async def operate(
         else:
             await _operate_on_postgres(settings, stopping, readiness, bus)
     finally:
-        # A broker that is gone must not keep the process from ending.
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await bus.close()
+        await bus.close()
 
 
 async def _operate_on_postgres(
     settings: OperatorSettings, stopping: asyncio.Event, readiness: Readiness, bus: KafkaBus
 ) -> None:
+    # Here, and kopf further down: each mode does without what the other one needs, and its memory.
+    from reactorsync.db.engine import create_engine
+    from reactorsync.store.postgres import PostgresStore
+
     assert settings.database_url is not None  # noqa: S101 - the settings check that
     engine = create_engine(settings.database_url, application_name=FIELD_MANAGER)
     store = PostgresStore(engine, resync_seconds=settings.resync_seconds)
@@ -83,17 +80,26 @@ async def operate_on_kubernetes(
     made: Callable[[Operator], None] = lambda _: None,
 ) -> None:
     """Reconcile the custom resources of a cluster; ``made`` gets the operator before it runs."""
-    # Here, so that the local mode does without kopf and its memory.
     from reactorsync_operator.edge.feed import KopfFeed
+    from reactorsync_operator.edge.invalid_specs import InvalidSpecs
 
     lease_namespace = settings.lease_namespace or cluster.namespace
     # A process that was restarted is another one: what it knew of the lease is gone.
     identity = f"{settings.identity}_{secrets.token_hex(4)}"
     # Renewals and pings must not stand in line behind statuses.
     async with (
-        KubeClient(cluster, field_manager=FIELD_MANAGER, connections=WRITERS) as client,
-        KubeClient(cluster, field_manager=FIELD_MANAGER, connections=4) as urgent,
+        KubeClient(
+            cluster, field_manager=FIELD_MANAGER, connections=WRITERS, traces=[counting()]
+        ) as client,
+        KubeClient(
+            cluster, field_manager=FIELD_MANAGER, connections=4, traces=[counting()]
+        ) as urgent,
     ):
+        lease = LeaderLease(
+            urgent, namespace=lease_namespace, name=settings.lease_name, identity=identity
+        )
+        recorder = EventRecorder(client, instance=identity)
+        invalid = InvalidSpecs(client, may_write=lease.is_held, told=recorder.record_invalid)
 
         def feed(views: Views) -> KopfFeed:
             return KopfFeed(
@@ -104,6 +110,7 @@ async def operate_on_kubernetes(
                 inactivity_seconds=settings.watch_inactivity_seconds,
                 clock=time.monotonic,
                 spawned=lambda: heed_signals(stopping),
+                invalid=invalid,
             )
 
         def scaled(may_write: MayWrite) -> GeneratorPool:
@@ -120,16 +127,13 @@ async def operate_on_kubernetes(
             bus=bus,
             readiness=readiness,
             feed=feed,
-            lease=LeaderLease(
-                urgent,
-                namespace=lease_namespace,
-                name=settings.lease_name,
-                identity=identity,
-            ),
+            lease=lease,
             pool=scaled if settings.generator_workload is not None else None,
-            recorder=EventRecorder(client, instance=identity),
+            recorder=recorder,
             writers=WRITERS,
             batch=1,
+            while_leading=[invalid.run],
+            leaves_alone=invalid.has_reactor,
         )
         made(operator)
         await operator.run(stopping)

@@ -34,6 +34,10 @@ MISSED_EVENTS = Counter(
     "Changes and deletions that a sweep found although a watch should have told of them.",
     ["kind", "change"],
 )
+CLOSED_NAMESPACES = Gauge(
+    "reactorsync_operator_closed_namespaces",
+    "Namespaces to be served that this operator has no right to list.",
+)
 UNREADABLE = Counter(
     "reactorsync_operator_unreadable_objects_total",
     "Objects met that are not valid by this release's rules.",
@@ -53,6 +57,16 @@ STATUS_SECONDS = Histogram(
 DELETIONS = Counter(
     "reactorsync_operator_deletions_total", "Objects deleted since their time was over.", ["kind"]
 )
+STATUS_OLDEST = Gauge(
+    "reactorsync_operator_status_oldest_seconds",
+    "How long the status has been waiting to be written that waits longest.",
+)
+STATUSES_REPLACED = Counter(
+    "reactorsync_operator_statuses_replaced_total",
+    "Statuses of this operator that somebody else replaced; many, where two operators serve one "
+    "namespace.",
+    ["kind"],
+)
 STATUS_PENDING = Gauge("reactorsync_operator_status_pending", "Statuses waiting to be written.")
 PUBLISHED = Counter(
     "reactorsync_operator_published_total",
@@ -61,6 +75,11 @@ PUBLISHED = Counter(
 )
 PUBLISH_PENDING = Gauge(
     "reactorsync_operator_publish_pending", "Reactors whose desired state waits for the broker."
+)
+OVERRULED = Counter(
+    "reactorsync_operator_overruled_records_total",
+    "Records of desired state that somebody else wrote while this process led, and not as wanted: "
+    "each is followed by one that puts it right.",
 )
 EVENTS = Counter("reactorsync_operator_events_total", "Events read.", ["type"])
 UNDECODABLE_EVENTS = Counter(
@@ -84,9 +103,34 @@ POOL_ERRORS = Counter(
     "Times that the size of the generator pool could not be set.",
     ["reason"],
 )
+API_REQUESTS = Counter(
+    "reactorsync_operator_api_requests_total",
+    "Requests to the API server; the code is `none` where no answer came.",
+    ["verb", "kind", "code"],
+)
+API_SECONDS = Histogram(
+    "reactorsync_operator_api_request_duration_seconds",
+    "From a request to the API server until its answer began.",
+    ["verb"],
+    buckets=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0),
+)
+OPEN_PROBES = Gauge(
+    "reactorsync_operator_probes_open", "Probes of runs whose windows are open or yet to come."
+)
+HTTP_ASKS = Counter(
+    "reactorsync_operator_http_asks_total",
+    "Addresses asked for probes: as expected, otherwise (or no answer), or refused by the fence.",
+    ["outcome"],
+)
+FOREIGN_REACTORS = Gauge(
+    "reactorsync_operator_foreign_reactors",
+    "Reactors of namespaces not served here that the topic of desired state held when last read.",
+)
 LEADING = Gauge("reactorsync_operator_leading", "Whether this process holds the lease.")
 LEASE_TRANSITIONS = Counter(
-    "reactorsync_operator_lease_transitions_total", "Times the lease was acquired or lost.", ["to"]
+    "reactorsync_operator_lease_transitions_total",
+    "Times this process began or ceased to lead: each at most once, for it ends when it ceases.",
+    ["to"],
 )
 _LIFE_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0, 300.0)
 INJECT_SECONDS = Histogram(
@@ -106,6 +150,7 @@ VERIFY_SECONDS = Histogram(
 )
 DETECT_SECONDS = Histogram(
     "reactorsync_operator_detect_duration_seconds",
-    "From the injection of a run to the first alarm or diagnosis of whoever watches.",
+    "From the injection of a target until an alarm or a diagnosis notices it: the median over "
+    "the targets of a run that are noticed when the first of them is.",
     buckets=_LIFE_BUCKETS,
 )

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Set
+from collections.abc import Collection, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from operator import attrgetter
 from typing import Final
 from uuid import UUID
 
@@ -51,6 +52,9 @@ RunKey = tuple[UUID, int]
 _ALARMS_KEPT_US: Final = 3_600_000_000
 """How long an alarm that is over is kept at least, counted from the newest one: an hour."""
 
+_LINGERING_KEPT: Final = 32
+"""Faults of forgotten runs that still act, of one reactor: as many as a status shows."""
+
 
 @dataclass(frozen=True, slots=True)
 class Touched:
@@ -71,6 +75,7 @@ class _Latest:
     applied: tuple[int, int] = (-1, -1)
     power: int = -1
     trip: tuple[int, int] = (-1, -1)
+    open_alarms: tuple[int, int] = (-1, -1)
 
 
 class Observations:
@@ -85,6 +90,7 @@ class Observations:
         self._runs_in: defaultdict[str, set[RunKey]] = defaultdict(set)
         self._newest_alarm_us = 0
         self._heartbeats: dict[int, int] = {}
+        self._is_watched = False
 
     def report(self, reactor: UUID) -> ReactorReport | None:
         """Return what was reported of a reactor, ``None`` if nothing was."""
@@ -112,10 +118,10 @@ class Observations:
         """Return what was reported of a run; empty if nothing was. It goes on changing."""
         tally = self._runs.get(key)
         if tally is None:
-            return RunReport()
+            return RunReport(watched=self._is_watched)
         if tally.window_moved:
             self._count_false_alarms(key, tally)
-        return tally.report()
+        return tally.report(watched=self._is_watched)
 
     def seed(self, reactor: UUID, report: ReactorReport) -> None:
         """Start from what a status says, where no event is known that says otherwise."""
@@ -136,7 +142,10 @@ class Observations:
                 self._runs[key].forget(reactor)
 
     def retain(self, *, runs: Set[RunKey], reactors: Set[UUID]) -> None:
-        """Drop what was reported of all runs and reactors but these."""
+        """Drop what was reported of all runs and reactors but these.
+
+        Faults that still act stay until they are reported gone, whatever run they are of.
+        """
         for reactor in (self._reports.keys() | self._watched.keys()) - reactors:
             self.forget(reactor)
         for key in self._runs.keys() - runs:
@@ -145,11 +154,7 @@ class Observations:
             if not self._runs_in[tally.namespace]:
                 del self._runs_in[tally.namespace]
         for reactor, report in self._reports.items():
-            kept = {
-                fault_id: fault
-                for fault_id, fault in report.faults.items()
-                if _run_key(fault_id) in runs
-            }
+            kept = _kept(report.faults, runs)
             if len(kept) != len(report.faults):
                 self._reports[reactor] = replace(report, faults=kept)
         self._drop_old_alarms()
@@ -170,8 +175,10 @@ class Observations:
             case FaultInjected() | FaultRecovered() | FaultVerified():
                 return self._fault(event)
             case AlarmRaised() | AlarmCleared():
+                self._is_watched = True
                 return self._alarm(event)
             case DiagnosisMade():
+                self._is_watched = True
                 return self._diagnosis(event)
         return _NOTHING
 
@@ -234,6 +241,7 @@ class Observations:
         tally = self._tally(key, event)
         own_faults = _faults_of(report, key)
         if isinstance(event, FaultVerified):
+            self._is_watched = True
             tally.set_verified(event.uid, event.name, own_faults)
         else:
             tally.set_acting(event.uid, acts=any(fault.acts for fault in own_faults))
@@ -261,11 +269,19 @@ class Observations:
             return _NOTHING
         self._alarmed_in[event.namespace].add(event.uid)
         self._newest_alarm_us = max(self._newest_alarm_us, event.tick_us)
-        report = replace(report, open_alarms=log.open_alarms)
+        report = replace(report, open_alarms=self._open_alarms(event, log, report))
         touched = self._store(event, report)
         if isinstance(event, AlarmCleared):
             return touched
         return replace(touched, runs=self._weigh_alarms(event.uid, report))
+
+    def _open_alarms(self, event: AlarmEvent, log: WatchLog, report: ReactorReport) -> int | None:
+        """Return how many alarms stand: whoever raises them knows, else those heard of count."""
+        latest = self._latest_of(event.uid)
+        if event.open_alarms is not None:
+            latest.open_alarms = max(latest.open_alarms, (event.tick_us, event.open_alarms))
+            return latest.open_alarms[1]
+        return log.open_alarms if latest.open_alarms[0] < 0 else report.open_alarms
 
     def _weigh_alarms(self, reactor: UUID, report: ReactorReport) -> tuple[RunKey, ...]:
         """Tell the runs that the alarms of ``reactor`` may be about; return those it changes."""
@@ -345,7 +361,9 @@ def _folded(
     if isinstance(event, FaultVerified):
         found = FaultVerification(event.tick_us, event.confirmed, event.message)
         known = report.verification
-        return replace(report, verification=found if known is None else max(known, found))
+        if known is not None:
+            found = max(known, found, key=attrgetter("weight"))
+        return replace(report, verification=found)
     if isinstance(event, FaultRecovered):
         return replace(report, recovered_us=_later(report.recovered_us, event.tick_us))
     return replace(
@@ -359,6 +377,22 @@ def _with_alarm(alarm: AlarmReport, event: AlarmRaised | AlarmCleared) -> AlarmR
     if isinstance(event, AlarmCleared):
         return replace(alarm, cleared_us=_earlier(alarm.cleared_us, event.tick_us))
     return replace(alarm, raised_us=_earlier(alarm.raised_us, event.tick_us))
+
+
+def _kept(faults: Mapping[str, FaultReport], runs: Set[RunKey]) -> dict[str, FaultReport]:
+    """Return the faults of ``runs``, and of all others the newest that still act."""
+    lingering = [
+        fault_id
+        for fault_id, fault in faults.items()
+        if fault.acts and _run_key(fault_id) not in runs
+    ]
+    lingering.sort(key=lambda fault_id: faults[fault_id].last_injected_us or 0)
+    kept = set(lingering[-_LINGERING_KEPT:])
+    return {
+        fault_id: fault
+        for fault_id, fault in faults.items()
+        if fault_id in kept or _run_key(fault_id) in runs
+    }
 
 
 def _faults_of(report: ReactorReport, key: RunKey) -> list[FaultReport]:

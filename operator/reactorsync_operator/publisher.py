@@ -3,31 +3,41 @@
 A session is the life with one incarnation of the broker. It begins by reading the topic to its end,
 so that equal revisions are not published again, and reactors that no longer exist get a tombstone.
 When the whole fleet has been acknowledged, a snapshot marker in each partition says so.
+
+Then it reads on: a process that led before, or was frozen between its last look at the lease and
+what it sent, may still write. What is not of this session and not what is wanted is put right.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import time
 from collections import Counter
-from collections.abc import Collection, Coroutine, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Coroutine, Iterable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
 
-from reactorsync.bus.port import Bus, Partition, Producer, Record
+from reactorsync.bus.port import Bus, Consumer, Partition, Producer, Record
 from reactorsync.bus.reading import read_to_end
 from reactorsync.planning.wording import counted
-from reactorsync.wire.desired import DesiredReactor, revision_of, tombstone_envelope
+from reactorsync.wire.desired import DesiredReactor, desired_envelope, tombstone_envelope
 from reactorsync.wire.envelope import Envelope
-from reactorsync.wire.errors import UndecodableRecord
 from reactorsync.wire.keys import shard_of
 from reactorsync.wire.snapshot import encode_snapshot, snapshot_envelope
 from reactorsync.wire.topics import SNAPSHOT_KEY, Topics
 from reactorsync_operator.leadership import MayWrite, always, check
-from reactorsync_operator.metrics import PUBLISH_PENDING, PUBLISHED
+from reactorsync_operator.metrics import (
+    FOREIGN_REACTORS,
+    OVERRULED,
+    PUBLISH_PENDING,
+    PUBLISHED,
+)
 from reactorsync_operator.reconcile.observed import Publication
+from reactorsync_operator.topic_content import PUBLISHER, TopicContent
 
 log = logging.getLogger(__name__)
 
@@ -38,10 +48,16 @@ IN_FLIGHT: Final = 500
 READ_BACK_SECONDS: Final = 120.0
 """Within this time the topic must have been read to its end."""
 
+RIGHT_AGAIN_SECONDS: Final = 10.0
+"""A reactor that was put right is left alone for so long: two that both believe that they lead must
+not answer each other as fast as they can."""
+
+_BATCH: Final = 500
+
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    desired: DesiredReactor
+    value: bytes
     offered: Publication
 
 
@@ -51,7 +67,8 @@ class Publisher:
     :meth:`offer` and :meth:`withdraw` may be called at any time; what they ask for is published as
     soon as a session allows it. What the topic holds of other than ``namespaces`` belongs to
     somebody else and is left alone; ``None`` stands for all. ``may_write`` is asked before each
-    record.
+    record. A reactor that was never offered, and of whose key ``leaves_alone`` says so, stays as
+    the topic has it: there is one, though nobody can say what it should be.
     """
 
     def __init__(
@@ -61,14 +78,21 @@ class Publisher:
         *,
         namespaces: Collection[str] | None = None,
         may_write: MayWrite = always,
+        leaves_alone: Callable[[str], bool] = lambda _key: False,
     ) -> None:
         self._bus = bus
         self._topics = topics
         self._namespaces = frozenset(namespaces) if namespaces is not None else None
         self._may_write = may_write
+        self._leaves_alone = leaves_alone
         self._producer: Producer | None = None
         self._wanted: dict[str, _Wanted] = {}
-        self._acknowledged: dict[str, Publication] = {}
+        self._content = self._nothing_known()
+        self._own_mark = ("", b"")
+        self._session = ""
+        self._has_compared = False
+        self._righted_at: dict[str, float] = {}
+        self._put_off: dict[str, asyncio.TimerHandle] = {}
         self._pending: dict[str, None] = {}
         self._changed = asyncio.Event()
         self.offered_all = asyncio.Event()
@@ -85,7 +109,12 @@ class Publisher:
 
     def publication(self, key: str) -> Publication | None:
         """Return what the broker last acknowledged for a reactor."""
-        return self._acknowledged.get(key)
+        return self._content.publications.get(key)
+
+    @property
+    def readings_per_second_elsewhere(self) -> float:
+        """How many readings reactors of other namespaces make that share the topic."""
+        return self._content.readings_per_second_elsewhere
 
     @property
     def idle(self) -> bool:
@@ -98,7 +127,7 @@ class Publisher:
         before = self._wanted.get(key)
         if before is not None and before.offered.revision == revision:
             return
-        self._wanted[key] = _Wanted(desired, Publication(revision, _now_us()))
+        self._wanted[key] = _Wanted(desired.encode(), Publication(revision, _now_us()))
         self._request(key)
 
     def withdraw(self, key: str) -> None:
@@ -114,60 +143,116 @@ class Publisher:
             NotLeading: somebody else publishes now.
         """
         self.complete.clear()
+        self._has_compared = False
+        self._session = secrets.token_hex(8)
+        self._own_mark = (f"rs-{PUBLISHER}", self._session.encode())
         producer = self._bus.producer(client_id="reactorsync-operator")
-        await producer.start()
-        self._producer = producer
-        try:
-            self._acknowledged = await self._read_back()
-            self.read_back.set()
-            await self.offered_all.wait()
-            self._compare()
-            began = time.monotonic()
-            count = len(self._pending)
-            await self._flush()
-            await self._mark_snapshot()
-            log.info(
-                "the broker holds the desired state of %s; %s sent in %.1f s",
-                counted(len(self._wanted), "reactor"),
-                counted(count, "record"),
-                time.monotonic() - began,
-            )
-            self.complete.set()
-            while True:
-                self._changed.clear()
-                await self._flush()
-                await self._changed.wait()
-        finally:
-            self.read_back.clear()
-            self.complete.clear()
-            self._producer = None
-            await producer.stop()
-
-    async def _read_back(self) -> dict[str, Publication]:
-        """Return the last record of each reactor of ours that the topic holds."""
-        found: dict[str, Publication] = {}
         consumer = self._bus.consumer(client_id="reactorsync-operator-desired")
-        await consumer.start()
-        try:
-            partitions = {
-                Partition(self._topics.reactors, number) for number in range(self._topics.shards)
-            }
-            consumer.assign(partitions)
-            async for record in read_to_end(
-                consumer, partitions, timeout_seconds=READ_BACK_SECONDS
-            ):
-                if record.key is None or record.key == SNAPSHOT_KEY:
-                    continue
-                key = record.key.decode(errors="replace")
-                if not self._is_ours(key):
-                    continue
-                if record.value is None:
-                    found.pop(key, None)
-                else:
-                    found[key] = Publication(revision_of(record.value), _written_us(record))
-        finally:
-            await consumer.stop()
-        return found
+        async with AsyncExitStack() as closing:
+            closing.push_async_callback(self._let_go, producer)
+            await producer.start()
+            self._producer = producer
+            closing.push_async_callback(consumer.stop)
+            closing.callback(self._end)
+            await consumer.start()
+            self._content = await self._read_back(consumer)
+            self.read_back.set()
+            await _all([self._publish_all(), self._follow(consumer)])
+
+    async def _publish_all(self) -> None:
+        await self.offered_all.wait()
+        self._compare()
+        await self._flush()
+        await self._mark_snapshot()
+        log.info("the broker holds the desired state of %s", counted(len(self._wanted), "reactor"))
+        self.complete.set()
+        while True:
+            self._changed.clear()
+            await self._flush()
+            await self._changed.wait()
+
+    def _end(self) -> None:
+        self.read_back.clear()
+        self.complete.clear()
+        self._producer = None
+        for put_off in self._put_off.values():
+            put_off.cancel()
+        self._put_off.clear()
+        self._righted_at.clear()
+
+    async def _let_go(self, producer: Producer) -> None:
+        """Stop a producer; without the lease, what it still holds is no longer ours to say."""
+        if self._may_write():
+            await producer.stop()
+        else:
+            await producer.discard()
+
+    async def _read_back(self, consumer: Consumer) -> TopicContent:
+        """Return the last record of each reactor that the topic holds."""
+        content = self._nothing_known()
+        partitions = {
+            Partition(self._topics.reactors, number) for number in range(self._topics.shards)
+        }
+        consumer.assign(partitions)
+        async for record in read_to_end(consumer, partitions, timeout_seconds=READ_BACK_SECONDS):
+            content.take(record)
+        self._point_out(content.reactors_elsewhere)
+        return content
+
+    @staticmethod
+    def _point_out(foreign: int) -> None:
+        FOREIGN_REACTORS.set(foreign)
+        if foreign:
+            log.error(
+                "the topic also holds %s of namespaces not served here: an operator of other "
+                "namespaces should have a REACTORSYNC_TOPIC_PREFIX of its own",
+                counted(foreign, "reactor"),
+            )
+
+    def _nothing_known(self) -> TopicContent:
+        return TopicContent(shards=self._topics.shards, is_ours=self._is_ours)
+
+    async def _follow(self, consumer: Consumer) -> None:
+        """Read what is written now, by whomever, and put right what is not wanted."""
+        while True:
+            records = await consumer.poll(timeout_seconds=1.0, max_records=_BATCH)
+            foreign = [key for record in records if (key := self._foreign(record)) is not None]
+            if foreign:
+                OVERRULED.inc(len(foreign))
+                log.warning(
+                    "somebody else wrote the desired state of %s, %s first: putting it right",
+                    counted(len(foreign), "reactor"),
+                    foreign[0],
+                )
+            for key in foreign:
+                self._put_right(key)
+            FOREIGN_REACTORS.set(self._content.reactors_elsewhere)
+            await asyncio.sleep(0)
+
+    def _foreign(self, record: Record) -> str | None:
+        """Take in a record; return its key if that is now other than it should be."""
+        if self._own_mark in record.headers:
+            self._content.come_to(record)
+            return None
+        key = self._content.take(record)
+        # Before the fleet is known nobody can say what is wrong; then everything is compared.
+        if key is None or not self._has_compared or not self._is_wrong(key):
+            return None
+        return key
+
+    def _put_right(self, key: str) -> None:
+        """Publish what is wanted: the first time at once, and then not too often."""
+        loop = asyncio.get_running_loop()
+        due_at = self._righted_at.get(key, float("-inf")) + RIGHT_AGAIN_SECONDS
+        if due_at <= loop.time():
+            self._righted_at[key] = loop.time()
+            self._request(key)
+        elif key not in self._put_off:
+            self._put_off[key] = loop.call_at(due_at, self._put_right_now, key)
+
+    def _put_right_now(self, key: str) -> None:
+        del self._put_off[key]
+        self._put_right(key)
 
     def _is_ours(self, key: str) -> bool:
         return self._namespaces is None or key.partition("/")[0] in self._namespaces
@@ -176,12 +261,16 @@ class Publisher:
         """Note every difference between what is wanted and what the broker holds."""
         self._pending = {
             key: None
-            for key in dict.fromkeys([*self._wanted, *self._acknowledged])
-            if self._differs(key)
+            for key in dict.fromkeys([*self._wanted, *self._content.publications])
+            if self._is_wrong(key)
         }
+        self._has_compared = True
+
+    def _is_wrong(self, key: str) -> bool:
+        return self._differs(key) and (key in self._wanted or not self._leaves_alone(key))
 
     def _differs(self, key: str) -> bool:
-        wanted, acknowledged = self._wanted.get(key), self._acknowledged.get(key)
+        wanted, acknowledged = self._wanted.get(key), self.publication(key)
         return (wanted and wanted.offered.revision) != (acknowledged and acknowledged.revision)
 
     def _request(self, key: str) -> None:
@@ -198,25 +287,22 @@ class Publisher:
 
     async def _publish(self, key: str) -> None:
         wanted = self._wanted.get(key)
-        before = self._acknowledged.get(key)
+        before = self.publication(key)
         # Readers may drop what is older than what they know, so time never goes back for a key.
         time_us = max(_now_us(), before.time_us + 1 if before is not None else 0)
         if wanted is not None:
-            value, envelope = (
-                wanted.desired.encode(),
-                wanted.desired.envelope(source=SOURCE, time_us=time_us),
+            value: bytes | None = wanted.value
+            envelope = desired_envelope(
+                key, wanted.offered.revision, source=SOURCE, time_us=time_us
             )
         else:
             value, envelope = None, tombstone_envelope(key, source=SOURCE, time_us=time_us)
-        await self._send(
+        offset = await self._send(
             key.encode(), value, envelope=envelope, partition=shard_of(key, self._topics.shards)
         )
-        if wanted is None:
-            self._acknowledged.pop(key, None)
-            PUBLISHED.labels("tombstone").inc()
-        else:
-            self._acknowledged[key] = Publication(wanted.offered.revision, time_us)
-            PUBLISHED.labels("desired").inc()
+        publication = Publication(wanted.offered.revision, time_us) if wanted is not None else None
+        self._content.acknowledge(key, publication, offset=offset)
+        PUBLISHED.labels("desired" if wanted is not None else "tombstone").inc()
         if not self._differs(key):
             self._pending.pop(key, None)
         else:
@@ -224,7 +310,7 @@ class Publisher:
 
     async def _mark_snapshot(self) -> None:
         shards = range(self._topics.shards)
-        reactors = Counter(shard_of(key, self._topics.shards) for key in self._acknowledged)
+        reactors = Counter(shard_of(key, self._topics.shards) for key in self._content.publications)
         await _all(
             self._send(
                 SNAPSHOT_KEY,
@@ -238,19 +324,20 @@ class Publisher:
 
     async def _send(
         self, key: bytes, value: bytes | None, *, envelope: Envelope, partition: int
-    ) -> None:
+    ) -> int:
         assert self._producer is not None  # noqa: S101 - only sessions send
+        marked = replace(envelope, extensions={PUBLISHER: self._session})
         check(self._may_write)
-        await self._producer.send(
+        return await self._producer.send(
             self._topics.reactors,
             value,
             key=key,
-            headers=envelope.headers(),
+            headers=marked.headers(),
             partition=partition,
         )
 
 
-async def _all(coroutines: Iterable[Coroutine[None, None, None]]) -> None:
+async def _all(coroutines: Iterable[Coroutine[None, None, object]]) -> None:
     """Await all; when one fails the others are cancelled and its error is raised as it is."""
     tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
     try:
@@ -260,14 +347,6 @@ async def _all(coroutines: Iterable[Coroutine[None, None, None]]) -> None:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         raise
-
-
-def _written_us(record: Record) -> int:
-    """Return when a record says that it was written, which the broker may have rounded."""
-    try:
-        return Envelope.from_headers(record.headers).time_us
-    except UndecodableRecord:
-        return record.timestamp_ms * 1000
 
 
 def _now_us() -> int:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from reactorsync.resources import AnomalyScenario, ConditionStatus, Reactor, condition_of
-from reactorsync.resources.scenario import Run
+from reactorsync.resources.scenario_status import Run
 from reactorsync.wire.envelope import to_micros
 from reactorsync_operator.reconcile.conditions import READY, SUCCEEDED
 from reactorsync_operator.reconcile.observed import Publication, ReactorReport

@@ -18,7 +18,7 @@ from reactorsync.resources import (
     Kind,
     Reactor,
 )
-from reactorsync.resources.scenario import Run
+from reactorsync.resources.scenario_status import Run
 from reactorsync.wire.desired import DesiredReactor
 from reactorsync.wire.envelope import from_micros
 from reactorsync.wire.events import Event
@@ -42,6 +42,7 @@ from reactorsync_operator.reconcile.observed import (
     Publication,
     RunReport,
 )
+from reactorsync_operator.reconcile.plan_failure import with_plan_failure
 from reactorsync_operator.reconcile.reactor import HEARTBEAT_LIMIT, plan_reactor
 from reactorsync_operator.reconcile.scenario import plan_scenario
 from reactorsync_operator.wakeups import Wakeups
@@ -156,6 +157,7 @@ class Reconciler:
         self._watched: dict[WorkKey, AnomalyScenario] = {}
         self._heard_of: dict[int, bool] = {}
         self._uids: dict[WorkKey, UUID] = {}
+        self._failing: dict[WorkKey, str] = {}
         self._delivery_problem: str | None = None
         self._worked = 0
 
@@ -260,15 +262,35 @@ class Reconciler:
                 self._plan_reactor(key)
             else:
                 self._plan_scenario(key)
-        except Exception:
-            # One object that cannot be planned must not keep the others from being planned.
-            pause = self._queue.retry(key)
+        except Exception as error:  # noqa: BLE001 - one must not keep the others from being planned
+            self._queue.retry(key)
             PLAN_ERRORS.labels(key.kind).inc()
-            log.exception("%s %s: no plan; trying again in %.1f s", key.kind, key.name, pause)
+            self._tell_failure(key, error)
             return
         self._queue.done(key)
+        if self._failing.pop(key, None) is not None:
+            log.info("%s %s: planned again", key.kind, key.name)
         PLANS.labels(key.kind).inc()
         PLAN_SECONDS.labels(key.kind).observe(time.perf_counter() - began)
+
+    def _tell_failure(self, key: WorkKey, error: Exception) -> None:
+        """Say in log and status that an object cannot be planned, each once for each cause."""
+        problem = f"{type(error).__name__}: {error}"
+        if self._failing.get(key) != problem:
+            self._failing[key] = problem
+            log.error(
+                "%s %s: no plan; trying again, ever less often", key.kind, key.name, exc_info=error
+            )
+        fleet = self._fleet
+        is_reactor = key.kind is Kind.REACTOR
+        resource = fleet.reactors.get(key.name) if is_reactor else fleet.scenario(key.name)
+        if resource is None:
+            return
+        failed = with_plan_failure(resource, problem, self._clock())
+        if failed.status == resource.status:
+            self._statuses.withdraw(key)
+        else:
+            self._statuses.offer(failed)
 
     def _plan_reactor(self, key: WorkKey) -> None:
         reactor = self._fleet.reactors.get(key.name)
@@ -375,9 +397,11 @@ class Reconciler:
 
     def _forget(self, key: WorkKey) -> None:
         self._wakeups.set(key, None)
-        self._wakeups.set(LaterKey(key.name), None)
         self._statuses.forget(key)
-        self._last_plans.pop(key.name, None)
+        self._failing.pop(key, None)
+        if key.kind is Kind.ANOMALY_SCENARIO:
+            self._wakeups.set(LaterKey(key.name), None)
+            self._last_plans.pop(key.name, None)
         watched = self._watched.pop(key, None)
         if watched is not None and self._probes is not None:
             self._probes.want(watched, None, ())

@@ -9,32 +9,39 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from prometheus_client import Counter
-from pydantic import JsonValue
 
 from reactorsync.kube import ApiError, ApiUnavailable, KubeClient
 from reactorsync.resources import AnomalyScenario, Reactor
 from reactorsync.service import Backoff
+from reactorsync_operator.event_body import Subject, event_body, event_series, events_path
 from reactorsync_operator.rate_cap import RateCap
-from reactorsync_operator.reconcile.announcements import Announcement, announce, announce_expiry
+from reactorsync_operator.reconcile.announcements import (
+    Announcement,
+    announce,
+    announce_expiry,
+    announce_invalid,
+    announce_kept,
+    announce_refusal,
+)
 from reactorsync_operator.reconcile.event_kinds import EventType
 
 log = logging.getLogger(__name__)
 
-CONTROLLER: Final = "reactorsync.dev/operator"
-NOTE_BYTES: Final = 1024
-"""Longest note that an API server takes."""
 QUEUED: Final = 1000
 """Events that may wait to be posted."""
 SERIES_SECONDS: Final = 360.0
 """An event that comes again within this time is counted, not posted anew; as in client-go."""
 UPDATE_SECONDS: Final = 30.0
 """Least time between two updates of an event's count."""
+
+GIVE_UP_SECONDS: Final = 600.0
+"""How long no event is posted in a namespace in which that is forbidden."""
 
 ANNOUNCEMENTS = Counter(
     "reactorsync_operator_announcements_total",
@@ -52,6 +59,15 @@ class Recorder(Protocol):
     def record_expiry(self, scenario: AnomalyScenario) -> None:
         """Tell that a finished scenario was deleted for its age."""
 
+    def record_kept(self, resource: Reactor | AnomalyScenario, problem: str) -> None:
+        """Tell that an object that is over cannot be deleted."""
+
+    def record_refusal(self, resource: Reactor | AnomalyScenario) -> None:
+        """Tell that the status of an object is refused."""
+
+    def record_invalid(self, subject: Subject, problem: str) -> None:
+        """Tell that the spec of ``subject`` is not valid, which its status now says."""
+
     async def run(self) -> None:
         """Tell until cancelled."""
 
@@ -65,27 +81,39 @@ class LogRecorder:
     def record(self, before: Reactor | AnomalyScenario, after: Reactor | AnomalyScenario) -> None:
         """See :class:`Recorder`."""
         for announcement in announce(before, after):
-            self._tell(after, announcement)
+            self._tell(Subject.of(after), announcement)
 
     def record_expiry(self, scenario: AnomalyScenario) -> None:
         """See :class:`Recorder`."""
-        self._tell(scenario, announce_expiry(scenario))
+        self._tell(Subject.of(scenario), announce_expiry(scenario))
+
+    def record_kept(self, resource: Reactor | AnomalyScenario, problem: str) -> None:
+        """See :class:`Recorder`."""
+        self._tell(Subject.of(resource), announce_kept(problem))
+
+    def record_refusal(self, resource: Reactor | AnomalyScenario) -> None:
+        """See :class:`Recorder`."""
+        self._tell(Subject.of(resource), announce_refusal())
+
+    def record_invalid(self, subject: Subject, problem: str) -> None:
+        """See :class:`Recorder`."""
+        self._tell(subject, announce_invalid(problem))
 
     async def run(self) -> None:
         """Return: lines are written at once."""
 
-    def _tell(self, about: Reactor | AnomalyScenario, announcement: Announcement) -> None:
-        kind, metadata = announcement.kind, about.metadata
-        if not self._cap.allows(metadata.uid, kind.reason):
+    def _tell(self, subject: Subject, announcement: Announcement) -> None:
+        kind = announcement.kind
+        if not self._cap.allows(subject.uid, kind.reason):
             ANNOUNCEMENTS.labels("dropped_rate").inc()
             return
         ANNOUNCEMENTS.labels("logged").inc()
         log.log(
             logging.WARNING if kind.type is EventType.WARNING else logging.INFO,
             "%s %s/%s: %s: %s",
-            about.kind,
-            metadata.namespace,
-            metadata.name,
+            subject.kind,
+            subject.namespace,
+            subject.name,
             kind.reason,
             announcement.note,
         )
@@ -108,7 +136,7 @@ class _Event:
     monotonic seconds, but ``first`` and ``last``, which people read.
     """
 
-    regarding: Mapping[str, JsonValue]
+    subject: Subject
     announcement: Announcement
     first: datetime
     last: datetime
@@ -120,7 +148,7 @@ class _Event:
 
     @property
     def namespace(self) -> str:
-        return str(self.regarding["namespace"])
+        return self.subject.namespace
 
     @property
     def waits(self) -> bool:
@@ -141,8 +169,8 @@ class _Names:
 class EventRecorder:
     """Posts events through ``client`` as ``instance``, the identity of this operator.
 
-    A namespace in which that is forbidden is given up, with one warning. ``clock`` returns
-    monotonic seconds, ``now`` the time in UTC.
+    A namespace in which that is forbidden is left alone for a while. ``clock`` returns monotonic
+    seconds, ``now`` the time in UTC.
     """
 
     def __init__(
@@ -160,17 +188,29 @@ class EventRecorder:
         self._cap = RateCap(clock=clock)
         self._names = _Names()
         self._events: dict[_Key, _Event] = {}
-        self._forbidden: set[str] = set()
+        self._forbidden_until: dict[str, float] = {}
         self._noted = asyncio.Event()
 
     def record(self, before: Reactor | AnomalyScenario, after: Reactor | AnomalyScenario) -> None:
         """See :class:`Recorder`."""
         for announcement in announce(before, after):
-            self._note(after, announcement)
+            self._note(Subject.of(after), announcement)
 
     def record_expiry(self, scenario: AnomalyScenario) -> None:
         """See :class:`Recorder`."""
-        self._note(scenario, announce_expiry(scenario))
+        self._note(Subject.of(scenario), announce_expiry(scenario))
+
+    def record_kept(self, resource: Reactor | AnomalyScenario, problem: str) -> None:
+        """See :class:`Recorder`."""
+        self._note(Subject.of(resource), announce_kept(problem))
+
+    def record_refusal(self, resource: Reactor | AnomalyScenario) -> None:
+        """See :class:`Recorder`."""
+        self._note(Subject.of(resource), announce_refusal())
+
+    def record_invalid(self, subject: Subject, problem: str) -> None:
+        """See :class:`Recorder`."""
+        self._note(subject, announce_invalid(problem))
 
     async def run(self) -> None:
         """Post until cancelled. While the API server is away, events wait."""
@@ -190,12 +230,12 @@ class EventRecorder:
         """How many events wait to be posted or counted up."""
         return sum(event.waits for event in self._events.values())
 
-    def _note(self, about: Reactor | AnomalyScenario, announcement: Announcement) -> None:
-        metadata, kind = about.metadata, announcement.kind
-        if metadata.namespace in self._forbidden:
+    def _note(self, subject: Subject, announcement: Announcement) -> None:
+        kind = announcement.kind
+        if self._clock() < self._forbidden_until.get(subject.namespace, float("-inf")):
             ANNOUNCEMENTS.labels("dropped_forbidden").inc()
             return
-        key = _Key(str(metadata.uid), kind.reason, announcement.note)
+        key = _Key(subject.uid, kind.reason, announcement.note)
         known = self._events.get(key)
         if known is not None and self._clock() - known.seen_at < SERIES_SECONDS:
             known.count += 1
@@ -203,7 +243,7 @@ class EventRecorder:
             ANNOUNCEMENTS.labels("counted").inc()
             self._noted.set()
             return
-        if not self._cap.allows(metadata.uid, kind.reason):
+        if not self._cap.allows(subject.uid, kind.reason):
             ANNOUNCEMENTS.labels("dropped_rate").inc()
             return
         if len(self._events) >= QUEUED:
@@ -213,7 +253,7 @@ class EventRecorder:
             return
         now = self._now()
         self._events.pop(key, None)
-        self._events[key] = _Event(_regarding(about), announcement, now, now, self._clock())
+        self._events[key] = _Event(subject, announcement, now, now, self._clock())
         self._noted.set()
 
     def _forget_old(self) -> None:
@@ -256,25 +296,18 @@ class EventRecorder:
             event.due_at = self._clock() + UPDATE_SECONDS
 
     async def _post(self, event: _Event) -> None:
-        event.name = event.name or self._names.next(str(event.regarding["name"]))
-        kind = event.announcement.kind
-        body: dict[str, JsonValue] = {
-            "apiVersion": "events.k8s.io/v1",
-            "kind": "Event",
-            "metadata": {"name": event.name, "namespace": event.namespace},
-            "eventTime": _micro_time(event.first),
-            "reportingController": CONTROLLER,
-            "reportingInstance": self._instance,
-            "action": kind.action.value,
-            "reason": kind.reason.value,
-            "type": kind.type.value,
-            "note": _shortened(event.announcement.note),
-            "regarding": dict(event.regarding),
-        }
+        event.name = event.name or self._names.next(event.subject.name)
+        body = event_body(
+            event.subject,
+            event.announcement,
+            name=event.name,
+            instance=self._instance,
+            first=event.first,
+        )
         if event.count > 1:
-            body["series"] = _series(event)
+            body["series"] = event_series(event.count, event.last)
         try:
-            await self._client.post(_path(event.namespace), body)
+            await self._client.post(events_path(event.namespace), body)
         except ApiError as error:
             if error.code != 409:  # else: posted by an attempt whose answer was lost
                 raise
@@ -283,7 +316,8 @@ class EventRecorder:
     async def _update(self, event: _Event) -> None:
         try:
             await self._client.merge_patch(
-                f"{_path(event.namespace)}/{event.name}", {"series": _series(event)}
+                f"{events_path(event.namespace)}/{event.name}",
+                {"series": event_series(event.count, event.last)},
             )
         except ApiError as error:
             if error.code != 404:
@@ -302,40 +336,10 @@ class EventRecorder:
             log.warning("an event was refused: %s", error)
 
     def _give_up(self, namespace: str, error: ApiError) -> None:
-        self._forbidden.add(namespace)
-        log.warning("no more events are posted in namespace %s: %s", namespace, error)
+        self._forbidden_until[namespace] = self._clock() + GIVE_UP_SECONDS
+        log.warning(
+            "no events are posted in namespace %s for %.0f s: %s", namespace, GIVE_UP_SECONDS, error
+        )
         for key in [key for key, event in self._events.items() if event.namespace == namespace]:
             del self._events[key]
             ANNOUNCEMENTS.labels("dropped_forbidden").inc()
-
-
-def _regarding(about: Reactor | AnomalyScenario) -> Mapping[str, JsonValue]:
-    metadata = about.metadata
-    return {
-        "apiVersion": about.api_version,
-        "kind": about.kind,
-        "namespace": metadata.namespace,
-        "name": metadata.name,
-        "uid": str(metadata.uid),
-        "resourceVersion": metadata.resource_version,
-    }
-
-
-def _series(event: _Event) -> dict[str, JsonValue]:
-    return {"count": event.count, "lastObservedTime": _micro_time(event.last)}
-
-
-def _path(namespace: str) -> str:
-    return f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"
-
-
-def _micro_time(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def _shortened(note: str) -> str:
-    """Return the note, cut so that it fits; never within a character."""
-    encoded = note.encode()
-    if len(encoded) <= NOTE_BYTES:
-        return note
-    return encoded[: NOTE_BYTES - 3].decode(errors="ignore") + "…"

@@ -25,6 +25,50 @@ from reactorsync_operator.reconcile.observed import (
 AFTERMATH_US: Final = 600_000_000
 """How long after its end a fault may still cause alarms: ten minutes."""
 
+_MESSAGE_LENGTH: Final = 1024
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Remark:
+    """What was said of one stage on one reactor."""
+
+    name: str
+    stage: str
+    message: str
+
+    def __str__(self) -> str:
+        said = f": {self.message}" if self.message else ""
+        return f"{self.name}, stage {self.stage}{said}"
+
+
+@dataclass(slots=True)
+class _Remarks:
+    """One remark of each reactor; the first by name is at hand, however many there are."""
+
+    _of: dict[UUID, _Remark] = field(default_factory=dict)
+    _sorted: list[tuple[_Remark, UUID]] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self._of)
+
+    @property
+    def first(self) -> _Remark:
+        """The first remark, by name, stage and message; there must be one."""
+        return self._sorted[0][0]
+
+    def put(self, reactor: UUID, remarks: Collection[_Remark]) -> bool:
+        """Keep the first of ``remarks`` on ``reactor``; return whether that is another one."""
+        before, after = self._of.get(reactor), min(remarks, default=None)
+        if before == after:
+            return False
+        if before is not None:
+            del self._sorted[bisect.bisect_left(self._sorted, (before, reactor))]
+            del self._of[reactor]
+        if after is not None:
+            bisect.insort(self._sorted, (after, reactor))
+            self._of[reactor] = after
+        return True
+
 
 @dataclass(slots=True)
 class RunTally:
@@ -43,11 +87,11 @@ class RunTally:
     _false_alarms: dict[UUID, int] = field(default_factory=dict)
     _false_alarm_count: int = 0
     _confirmed: set[UUID] = field(default_factory=set)
-    _mismatched: dict[UUID, tuple[str, str]] = field(default_factory=dict)
-    _mismatched_names: list[tuple[str, UUID]] = field(default_factory=list)
+    _mismatched: _Remarks = field(default_factory=_Remarks)
+    _inconclusive: _Remarks = field(default_factory=_Remarks)
 
-    def report(self) -> RunReport:
-        """Return what is known, without copying what is big."""
+    def report(self, *, watched: bool = False) -> RunReport:
+        """Return what is known, without copying what is big; ``watched`` as it says of itself."""
         return RunReport(
             injected=self.injected,
             acting=self.acting,
@@ -57,6 +101,7 @@ class RunTally:
             detected=self._detected,
             delays_us=self._delays_us,
             false_alarms=self._false_alarm_count,
+            watched=watched,
         )
 
     def may_include(self, moment_us: int) -> bool:
@@ -90,27 +135,26 @@ class RunTally:
         self.window_moved |= bool(self.acting) is not lasted
 
     def set_verified(self, reactor: UUID, name: str, faults: Iterable[FaultReport]) -> bool:
-        """Note what was found on ``reactor`` of the run's faults; return whether that is news."""
-        looked_at = [fault for fault in faults if fault.verification is not None]
-        amiss = [
-            (fault.stage, fault.verification.message)
-            for fault in looked_at
-            if fault.verification is not None and not fault.verification.confirmed
-        ]
-        before = (reactor in self._confirmed, self._mismatched.get(reactor))
-        if looked_at and not amiss:
+        """Note what was found on ``reactor`` of the run's faults; return whether that is news.
+
+        One fault that does not show weighs more than one that does, and that more than one that
+        could not be judged.
+        """
+        found = {True: list[_Remark](), False: list[_Remark](), None: list[_Remark]()}
+        for fault in faults:
+            if (verification := fault.verification) is not None:
+                remark = _Remark(name, fault.stage, verification.message)
+                found[verification.confirmed].append(remark)
+        amiss, shown, unjudged = found[False], found[True], found[None]
+        is_news = self._mismatched.put(reactor, amiss)
+        is_news |= self._inconclusive.put(reactor, [] if amiss or shown else unjudged)
+        is_confirmed = bool(shown) and not amiss
+        is_news |= is_confirmed is not (reactor in self._confirmed)
+        if is_confirmed:
             self._confirmed.add(reactor)
         else:
             self._confirmed.discard(reactor)
-        if amiss and reactor not in self._mismatched:
-            bisect.insort(self._mismatched_names, (name, reactor))
-        if not amiss and reactor in self._mismatched:
-            del self._mismatched_names[bisect.bisect_left(self._mismatched_names, (name, reactor))]
-        if amiss:
-            self._mismatched[reactor] = min(amiss)
-        else:
-            self._mismatched.pop(reactor, None)
-        return before != (reactor in self._confirmed, self._mismatched.get(reactor))
+        return is_news
 
     def set_alarms(
         self,
@@ -196,24 +240,24 @@ class RunTally:
         return is_news
 
     def _verification(self) -> Verification | None:
-        confirmed, amiss = len(self._confirmed), len(self._mismatched)
-        looked_at = confirmed + amiss
-        if looked_at == 0:
-            return None
-        if amiss == 0:
-            return Verification(
-                confirmed=True,
-                message=f"the telemetry of {counted(confirmed, 'target')} shows the fault",
-            )
-        name, reactor = self._mismatched_names[0]
-        stage, message = self._mismatched[reactor]
-        return Verification(
-            confirmed=False,
-            message=(
-                f"the telemetry of {amiss} of {counted(looked_at, 'target')} does not show the "
-                f"fault; {name}, stage {stage}" + (f": {message}" if message else "")
-            )[:1024],
+        confirmed, amiss, unjudged = (
+            len(self._confirmed),
+            len(self._mismatched),
+            len(self._inconclusive),
         )
+        looked_at = counted(confirmed + amiss + unjudged, "target")
+        if amiss:
+            message = f"the telemetry of {amiss} of {looked_at} does not show the fault"
+            return Verification(False, f"{message}; {self._mismatched.first}"[:_MESSAGE_LENGTH])
+        if confirmed and unjudged:
+            message = f"the telemetry of {confirmed} of {looked_at} shows the fault; not judged: "
+            return Verification(True, f"{message}{self._inconclusive.first}"[:_MESSAGE_LENGTH])
+        if confirmed:
+            return Verification(True, f"the telemetry of {looked_at} shows the fault")
+        if unjudged:
+            message = f"whether the telemetry of {looked_at} shows the fault was not judged"
+            return Verification(None, f"{message}; {self._inconclusive.first}"[:_MESSAGE_LENGTH])
+        return None
 
 
 def _explains(fault: FaultReport, raised_us: int) -> bool:

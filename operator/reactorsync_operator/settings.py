@@ -120,10 +120,7 @@ class OperatorSettings(KafkaSettings):
         default=60.0,
         ge=5.0,
         le=3600.0,
-        description=(
-            "An object that waits longer for its plan makes /healthz fail; a long queue is given "
-            "more time."
-        ),
+        description="Objects that wait while none is planned for longer make /healthz fail.",
     )
     generator_capacity: int = Field(
         default=5000,

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import logging
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
@@ -17,25 +16,29 @@ from reactorsync.resources import (
     Reactor,
     condition_of,
 )
-from reactorsync.service import Backoff, about
+from reactorsync.service import Backoff, OutageLog, about
 from reactorsync.store import (
-    Conflict,
+    Forbidden,
     NotFound,
     ResourceStore,
     StoreUnavailable,
     Unreadable,
 )
-from reactorsync.store.port import R, WrittenInPart
+from reactorsync.store.port import Failed, WrittenInPart
 from reactorsync.wire.keys import reactor_key
+from reactorsync_operator.deletions import Deletions
 from reactorsync_operator.durations import observe
 from reactorsync_operator.fleet import Fleet, WorkKey
 from reactorsync_operator.leadership import MayWrite, always, check
 from reactorsync_operator.metrics import (
-    DELETIONS,
+    STATUS_OLDEST,
     STATUS_PENDING,
     STATUS_SECONDS,
     STATUS_WRITES,
+    STATUSES_REPLACED,
 )
+from reactorsync_operator.patience import TRUCE_SECONDS, Contention, Pauses
+from reactorsync_operator.reconcile.reasons import ReactorReason
 from reactorsync_operator.recorder import Recorder
 
 log = logging.getLogger(__name__)
@@ -44,23 +47,32 @@ BATCH: Final = 500
 GATHER_SECONDS: Final = 0.01
 """How long more statuses may join a batch, and newer ones take the place of those that wait."""
 
-FIRST_HOLD_SECONDS: Final = 1.0
-"""How long the first status of a reactor waits for its generator's word, unless all is well."""
+FIRST_HOLD_SECONDS: Final = 2.0
+"""How long the first status of a reactor waits for its generator's word, unless all is well: since
+it was offered, and since generators were last asked for something, or had a word to say."""
 
-REFUSED_PAUSE_SECONDS: Final = 30.0
-"""How long an object is left alone whose status the store refused."""
+LONGEST_FIRST_HOLD_SECONDS: Final = 60.0
+"""How long it waits while generators are asked, or have their say on others."""
 
-_GRID_SECONDS: Final = 0.1
-"""First statuses that wait come due together, so that they make one batch."""
+OVERDUE_SECONDS: Final = 180.0
+"""A status that waits for longer does not get through: longer than any pause that heals by itself,
+and than a first status waits for its generator."""
+
+_TELL_SECONDS: Final = 10.0
+"""Least time between two lines of the log about objects that cannot be written now."""
 
 
 class StatusWriter:
     """Keeps the newest status of each object until it is written.
 
     An object that changed in the meantime is not written: ``replan`` is called with its key, and
-    the next plan offers a status again. ``writers`` batches of up to ``batch`` objects are written
-    at once; no object is in two of them. ``clock`` returns monotonic seconds. ``may_write`` is
-    asked right before each write; where it says no, :class:`NotLeading` ends :meth:`run`.
+    the next plan offers a status again. One that the store refuses, or may not be written now, is
+    left alone for a while of its own; so is one that somebody else keeps replacing. What says only
+    that a generator has yet to answer comes after everything else: when the answer is there in
+    time, one write says it all. ``all_asked`` says whether generators have been told the whole
+    fleet, before which they do not answer. ``writers`` batches of up to ``batch`` objects are
+    written at once; no object is in two of them. ``clock`` returns monotonic seconds. ``may_write``
+    is asked right before each write; where it says no, :class:`NotLeading` ends :meth:`run`.
     """
 
     def __init__(
@@ -74,6 +86,7 @@ class StatusWriter:
         batch: int = BATCH,
         writers: int = 1,
         may_write: MayWrite = always,
+        all_asked: Callable[[], bool] = always,
         recorder: Recorder | None = None,
     ) -> None:
         self._store = store
@@ -84,19 +97,31 @@ class StatusWriter:
         self._batch = batch
         self._writers = writers
         self._may_write = may_write
+        self._all_asked = all_asked
         self._recorder = recorder
         self._pending: dict[WorkKey, Reactor | AnomalyScenario] = {}
         self._due_at: dict[WorkKey, float] = {}
         self._waiting: list[tuple[float, int, WorkKey]] = []
         self._ready: dict[WorkKey, None] = {}
-        self._writing: set[WorkKey] = set()
+        self._unanswered: dict[WorkKey, float] = {}
+        self._answered_at = float("-inf")
+        self._urgent: set[WorkKey] = set()
+        self._writing: dict[WorkKey, bool] = {}
         self._written_at: dict[WorkKey, float] = {}
-        self._deletions: dict[WorkKey, Reactor | AnomalyScenario] = {}
+        self._offered_at: dict[WorkKey, float] = {}
+        self._got_through_at = clock()
+        self._told_at = float("-inf")
+        self._fought_over: set[str] = set()
+        self._pauses = Pauses(clock)
+        self._contention = Contention(clock)
+        self._deletions = Deletions(
+            store, clock=clock, may_write=may_write, changed=self._read_again, recorder=recorder
+        )
         self._order = 0
         self._backoff = Backoff()
+        self._outage = OutageLog(log, "statuses", clock=clock)
         self._away_until = float("-inf")
         self._changed = asyncio.Event()
-        self._to_delete = asyncio.Event()
 
     @property
     def idle(self) -> bool:
@@ -109,30 +134,56 @@ class StatusWriter:
         An urgent one does not wait for the object's next turn.
         """
         key = _key(resource)
+        self._look_who_wrote(key)
         self._pending[key] = resource
+        self._offered_at.setdefault(key, self._clock())
+        if urgent:
+            self._urgent.add(key)
         if key not in self._writing:
-            self._schedule(key, self._clock() if urgent else self._turn_of(key, resource))
+            self._place(key, resource)
 
     def withdraw(self, key: WorkKey) -> None:
         """Write nothing for an object: its status is right, or it is gone."""
         self._pending.pop(key, None)
         self._due_at.pop(key, None)
         self._ready.pop(key, None)
+        self._unanswered.pop(key, None)
+        self._offered_at.pop(key, None)
+        self._urgent.discard(key)
 
     def forget(self, key: WorkKey) -> None:
         """Drop all that is known of an object that is gone."""
         self.withdraw(key)
         self._written_at.pop(key, None)
+        self._pauses.drop(key)
+        self._contention.forget(key)
+        self._deletions.forget(key)
 
     def delete(self, resource: Reactor | AnomalyScenario) -> None:
         """Delete an object whose time is over, unless it has become another one meanwhile."""
-        self._deletions[_key(resource)] = resource
-        self._to_delete.set()
+        self._deletions.want(_key(resource), resource)
+
+    def overdue(self) -> tuple[str, bool] | None:
+        """Return what to say of statuses that do not get through, ``None`` while all do.
+
+        The other value is whether nothing at all gets through, although not the statuses themselves
+        are refused.
+        """
+        now = self._clock()
+        oldest = [key for key, since in self._offered_at.items() if now - since > OVERDUE_SECONDS]
+        if not oldest:
+            return None
+        more = f" and {len(oldest) - 1} more" if len(oldest) > 1 else ""
+        problem = f"{oldest[0].kind} {oldest[0].name}{more}: not written for over"
+        is_stuck = now - self._got_through_at > OVERDUE_SECONDS and not all(
+            self._pauses.is_refused(key) for key in oldest
+        )
+        return f"{problem} {OVERDUE_SECONDS:.0f} s", is_stuck
 
     async def run(self) -> None:
         """Write until cancelled. While the store is away, statuses wait."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._delete_all())
+            group.create_task(self._deletions.run())
             free = asyncio.Semaphore(self._writers)
             while True:
                 await self._wait()
@@ -144,17 +195,44 @@ class StatusWriter:
                 task = group.create_task(self._write_batch(batch))
                 task.add_done_callback(lambda _: free.release())
 
-    def _turn_of(self, key: WorkKey, resource: Reactor | AnomalyScenario) -> float:
-        """Return when it is an object's turn."""
+    def _place(self, key: WorkKey, resource: Reactor | AnomalyScenario) -> None:
+        """Give a status its place among those that wait."""
         now = self._clock()
         written_at = self._written_at.get(key)
-        if written_at is not None:
-            return written_at + self._interval_seconds
-        if self._is_first(resource) and _waits_for_its_generator(resource):
+        if key not in self._ready and self._is_unanswered(resource) and written_at is None:
             # It has just been published: its generator's word would be a second write.
-            until = math.ceil((now + FIRST_HOLD_SECONDS) / _GRID_SECONDS) * _GRID_SECONDS
-            return min(self._due_at.get(key, float("inf")), until)
-        return now
+            self._unanswered.setdefault(key, now)
+            self._changed.set()
+            return
+        if self._unanswered.pop(key, None) is not None:
+            self._answered_at = now
+        due_at = now
+        if written_at is not None:
+            if self._contention.is_fought_over(key):
+                due_at = written_at + TRUCE_SECONDS
+            elif key not in self._urgent:
+                due_at = written_at + self._interval_seconds
+        self._schedule(key, max(due_at, self._pauses.until(key, resource)))
+
+    def _look_who_wrote(self, key: WorkKey) -> None:
+        """Notice when it was somebody else who wrote the status that is known."""
+        known = None if key in self._writing else self._known(key)
+        if known is None or not self._contention.is_replaced(key, known):
+            return
+        STATUSES_REPLACED.labels(key.kind).inc()
+        namespace = known.metadata.namespace
+        if self._contention.is_fought_over(key) and namespace not in self._fought_over:
+            self._fought_over.add(namespace)
+            log.error(
+                "somebody else keeps replacing statuses in namespace %s, that of %s %s for one: "
+                "is a second operator, with another lease, at work there? Such statuses are "
+                "written once in %.0f s now",
+                namespace,
+                key.kind,
+                key.name,
+                TRUCE_SECONDS,
+                extra=_about(key),
+            )
 
     def _schedule(self, key: WorkKey, due_at: float) -> None:
         if key in self._ready:
@@ -175,6 +253,30 @@ class StatusWriter:
             if self._due_at.get(key) == due_at:
                 del self._due_at[key]
                 self._ready[key] = None
+        if not self._ready:
+            self._give_up_waiting(now)
+
+    def _give_up_waiting(self, now: float) -> None:
+        """Let as many unanswered ones be written as can be at once: the rest may be answered."""
+        if not self._all_asked():
+            self._answered_at = now
+        oldest = list(islice(self._unanswered.items(), self._batch * self._writers))
+        for key, since in oldest:
+            if self._waits_until(since) <= now:
+                del self._unanswered[key]
+                self._ready[key] = None
+
+    def _waits_until(self, since: float) -> float:
+        """Return how long a status waits for a generator that has been waiting ``since``."""
+        return min(
+            max(since, self._answered_at) + FIRST_HOLD_SECONDS, since + LONGEST_FIRST_HOLD_SECONDS
+        )
+
+    def _next_due(self) -> float | None:
+        moments = [self._waiting[0][0]] if self._waiting else []
+        if self._unanswered:
+            moments.append(self._waits_until(next(iter(self._unanswered.values()))))
+        return min(moments, default=None)
 
     async def _wait(self) -> None:
         """Wait until a status may be written."""
@@ -182,18 +284,21 @@ class StatusWriter:
             await asyncio.sleep(pause)
         self._release_due()
         STATUS_PENDING.set(len(self._pending))
+        since = next(iter(self._offered_at.values()), None)
+        STATUS_OLDEST.set(0.0 if since is None else self._clock() - since)
         if self._ready:
             return
         while not self._ready:
             self._changed.clear()
-            remaining = self._waiting[0][0] - self._clock() if self._waiting else None
+            due_at = self._next_due()
             try:
-                async with asyncio.timeout(remaining):
+                async with asyncio.timeout(None if due_at is None else due_at - self._clock()):
                     await self._changed.wait()
             except TimeoutError:
                 pass
             self._release_due()
-        await asyncio.sleep(GATHER_SECONDS)
+        if self._batch > 1:
+            await asyncio.sleep(GATHER_SECONDS)
 
     def _take(self) -> Sequence[Reactor | AnomalyScenario]:
         """Take the statuses of one kind that waited longest."""
@@ -207,30 +312,41 @@ class StatusWriter:
             resource = self._pending.pop(key)
             if self._is_current(resource):
                 batch.append(resource)
-                self._writing.add(key)
+                self._writing[key] = key in self._urgent
+                self._urgent.discard(key)
             else:
+                self._offered_at.pop(key, None)
                 self._replan(key)
         return batch
 
     async def _write_batch(self, batch: Sequence[Reactor | AnomalyScenario]) -> None:
         unwritten = {_key(resource): resource for resource in batch}
+        # From now: the watch may tell of a write before its answer is here.
+        before = {key: self._known(key) for key in unwritten}
         try:
             check(self._may_write)
             kind = batch[0].kind
             with STATUS_SECONDS.labels(kind).time():
-                self._take_in_written(await self._replace(batch), unwritten)
+                self._take_in_written(await self._replace(batch), unwritten, before)
             for resource in list(unwritten.values()):
                 STATUS_WRITES.labels(kind, "conflict", _reason(resource)).inc()
                 await self._read_again(resource)
                 del unwritten[_key(resource)]
         except StoreUnavailable as error:
             if isinstance(error, WrittenInPart):
-                self._take_in_written(error.written, unwritten)
-            self._away(error, waiting=len(unwritten))
+                self._take_in_written(error.written, unwritten, before)
+            if len(batch) == 1 and isinstance(error, Forbidden | Failed):
+                self._put_off(batch[0], error)
+            else:
+                self._away(error, waiting=len(unwritten))
             for key, resource in unwritten.items():
                 self._pending.setdefault(key, resource)
+                self._contention.forget(key)
+                if self._writing[key]:
+                    self._urgent.add(key)
         else:
             self._backoff.reset()
+            self._outage.works()
         finally:
             for resource in batch:
                 self._written(_key(resource))
@@ -248,34 +364,49 @@ class StatusWriter:
 
     def _written(self, key: WorkKey) -> None:
         """Let an object be written again, when there is something newer."""
-        self._writing.discard(key)
+        self._writing.pop(key, None)
         resource = self._pending.get(key)
         if resource is not None:
-            self._schedule(key, self._turn_of(key, resource))
+            self._place(key, resource)
+        else:
+            self._offered_at.pop(key, None)
+
+    def _put_off(self, resource: Reactor | AnomalyScenario, error: StoreUnavailable) -> None:
+        """Let one object wait: the store is there, and may take others."""
+        key, now = _key(resource), self._clock()
+        if self._pauses.failed(key, resource) and now - self._told_at > _TELL_SECONDS:
+            self._told_at = now
+            log.warning("a status waits to be written: %s", error, extra=_about(key))
 
     def _away(self, error: StoreUnavailable, *, waiting: int) -> None:
         """Let all batches wait: one that failed tells for the others, too."""
         if self._away_until <= self._clock():
             pause = self._backoff.next_pause()
             self._away_until = self._clock() + pause
-            log.warning("statuses wait to be written (%d): %s", waiting + len(self._pending), error)
+            self._outage.fails(f"{waiting + len(self._pending)} wait to be written: {error}")
 
     def _take_in_written(
         self,
         written: Sequence[Reactor | AnomalyScenario],
         unwritten: dict[WorkKey, Reactor | AnomalyScenario],
+        before: Mapping[WorkKey, Reactor | AnomalyScenario | None],
     ) -> None:
-        """Take in what was stored, and drop it from what was not."""
+        """Take in what was stored, drop it from what was not, and tell what it says anew."""
         now = self._clock()
         for resource in written:
             key = _key(resource)
             del unwritten[key]
-            self._written_at[key] = now
+            self._written_at[key] = self._got_through_at = now
+            self._offered_at.pop(key, None)
+            if key in self._pending:
+                self._offered_at[key] = now
+            self._pauses.drop(key)
+            self._contention.wrote(key, resource)
             STATUS_WRITES.labels(resource.kind, "written", _reason(resource)).inc()
-            before = self._known(resource)
             self._take_in(resource)
-            if before is not None and before.metadata.uid == resource.metadata.uid:
-                self._tell(before, resource)
+            known = before[key]
+            if known is not None and known.metadata.uid == resource.metadata.uid:
+                self._tell(known, resource)
 
     def _tell(self, before: Reactor | AnomalyScenario, after: Reactor | AnomalyScenario) -> None:
         if isinstance(before, AnomalyScenario) and isinstance(after, AnomalyScenario):
@@ -300,7 +431,9 @@ class StatusWriter:
             return
         if found.metadata.resource_version == metadata.resource_version:
             # Nobody changed it: the status itself was refused. The next one may be taken.
-            self._written_at[key] = self._clock() + REFUSED_PAUSE_SECONDS
+            is_news = self._pauses.refused(key, resource)
+            if is_news and self._recorder is not None:
+                self._recorder.record_refusal(resource)
         self._take_in(found)
         self._replan(key)
 
@@ -310,70 +443,38 @@ class StatusWriter:
         else:
             self._fleet.put_scenario(resource, own_write=True)
 
-    def _known(self, resource: Reactor | AnomalyScenario) -> Reactor | AnomalyScenario | None:
-        name = _key(resource).name
-        if isinstance(resource, Reactor):
-            return self._fleet.reactors.get(name)
-        return self._fleet.scenario(name)
+    def _known(self, key: WorkKey) -> Reactor | AnomalyScenario | None:
+        if key.kind is Kind.REACTOR:
+            return self._fleet.reactors.get(key.name)
+        return self._fleet.scenario(key.name)
 
-    def _is_first(self, resource: Reactor | AnomalyScenario) -> bool:
-        known = self._known(resource)
+    def _is_unanswered(self, resource: Reactor | AnomalyScenario) -> bool:
+        """Return whether this would be a first status that has nothing to say as yet."""
+        if not _waits_for_its_generator(resource):
+            return False
+        known = self._known(_key(resource))
         return known is not None and known.status.observed_generation == 0
 
     def _is_current(self, resource: Reactor | AnomalyScenario) -> bool:
         """Return whether the object is still the one that the status was planned for."""
-        known = self._known(resource)
+        known = self._known(_key(resource))
         return (
             known is not None
             and known.metadata.resource_version == resource.metadata.resource_version
         )
 
-    async def _delete_all(self) -> None:
-        """Delete what is to be deleted, one after the other, until cancelled."""
-        backoff = Backoff()
-        while True:
-            await self._to_delete.wait()
-            self._to_delete.clear()
-            for key, resource in list(self._deletions.items()):
-                check(self._may_write)
-                try:
-                    if isinstance(resource, Reactor):
-                        await self._delete(resource)
-                    else:
-                        await self._delete(resource)
-                except StoreUnavailable as error:
-                    log.warning("cannot delete %s now: %s", key.name, error, extra=_about(key))
-                    self._to_delete.set()
-                    await asyncio.sleep(backoff.next_pause())
-                    break
-                backoff.reset()
-                del self._deletions[key]
-
-    async def _delete(self, resource: R) -> None:
-        metadata = resource.metadata
-        try:
-            await self._store.delete(
-                type(resource), metadata.namespace, metadata.name, uid=metadata.uid
-            )
-        except (NotFound, Conflict):
-            return
-        except Unreadable:
-            # There was no state to return; it is deleted all the same.
-            pass
-        DELETIONS.labels(resource.kind).inc()
-        if self._recorder is not None and isinstance(resource, AnomalyScenario):
-            self._recorder.record_expiry(resource)
-        log.info("deleted: its time was over", extra=_about(_key(resource)))
-
 
 def _waits_for_its_generator(resource: Reactor | AnomalyScenario) -> bool:
     if not isinstance(resource, Reactor):
         return False
-    ready = condition_of(resource.status.conditions, "Ready")
-    is_settled = condition_of(resource.status.conditions, "Stalled") is not None or (
-        ready is not None and ready.status is ConditionStatus.TRUE
-    )
-    return not is_settled
+    conditions = resource.status.conditions
+    ready = condition_of(conditions, "Ready")
+    if condition_of(conditions, "Stalled") is not None or ready is None:
+        return False
+    return ready.status is not ConditionStatus.TRUE and ready.reason in _UNANSWERED
+
+
+_UNANSWERED: Final = frozenset({ReactorReason.AWAITING_GENERATOR, ReactorReason.GENERATOR_SILENT})
 
 
 def _reason(resource: Reactor | AnomalyScenario) -> str:

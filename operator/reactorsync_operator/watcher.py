@@ -59,6 +59,14 @@ class ResourceFeed(Protocol):
         """Return what only a restart will heal, by name; nothing while all is well."""
         ...
 
+    def closed(self) -> Mapping[str, str]:
+        """Return the namespaces that are to be followed and refuse it, and what they answer."""
+        ...
+
+    def unwatched(self) -> Mapping[str, str]:
+        """Return why there is no watch where there should be one, by name of what to report."""
+        ...
+
 
 class StoreFeed:
     """Feeds the views from a store's own watch, which heals by itself."""
@@ -88,6 +96,14 @@ class StoreFeed:
             group.create_task(self._scenarios.run())
 
     def problems(self) -> Mapping[str, str]:
+        """See :class:`ResourceFeed`."""
+        return {}
+
+    def closed(self) -> Mapping[str, str]:
+        """See :class:`ResourceFeed`."""
+        return {}
+
+    def unwatched(self) -> Mapping[str, str]:
         """See :class:`ResourceFeed`."""
         return {}
 

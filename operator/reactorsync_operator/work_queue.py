@@ -31,6 +31,7 @@ class WorkQueue(Generic[K]):
         self._delayed: set[K] = set()
         self._heap: list[tuple[float, int, K]] = []
         self._order = 0
+        self._taken_at = float("-inf")
         self._arrived = asyncio.Event()
 
     def __len__(self) -> int:
@@ -46,6 +47,15 @@ class WorkQueue(Generic[K]):
         """How long the key has been waiting that waits longest; a pause after a failure is none."""
         marked_at = next(iter(self._waiting.values()), None)
         return 0.0 if marked_at is None else self._clock() - marked_at
+
+    @property
+    def stuck_seconds(self) -> float:
+        """For how long something has been waiting and nothing was taken.
+
+        The key that waits longest is always taken next: while any are taken, none is passed over.
+        """
+        marked_at = next(iter(self._waiting.values()), None)
+        return 0.0 if marked_at is None else self._clock() - max(marked_at, self._taken_at)
 
     def add(self, key: K) -> None:
         """Mark a key; one that waits already keeps its place, one that failed its pause."""
@@ -65,6 +75,7 @@ class WorkQueue(Generic[K]):
             return None
         key = next(iter(self._waiting))
         del self._waiting[key]
+        self._taken_at = self._clock()
         self._working.add(key)
         return key
 

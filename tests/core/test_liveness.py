@@ -49,6 +49,14 @@ async def test_what_is_away_outside_is_no_reason_to_restart() -> None:
         assert (await asyncio.to_thread(ask, port, "/healthz"))[0] == 200
 
 
+async def test_a_part_that_has_not_said_what_it_needs_is_not_ready() -> None:
+    readiness = Readiness()
+    async with probe_server("127.0.0.1", 0, readiness) as port:
+        assert await asyncio.to_thread(ask, port, "/readyz") == (503, {})
+        readiness.works("store")
+        assert await asyncio.to_thread(ask, port, "/readyz") == (200, {"store": "ok"})
+
+
 async def test_a_blocked_event_loop_is_seen_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("reactorsync.service.LOOP_BLOCKED_SECONDS", 0.2)
     readiness = Readiness()
@@ -98,3 +106,13 @@ def test_a_json_line_names_the_object_it_is_about(caplog: pytest.LogCaptureFixtu
         "name": "bruce-1",
     }
     assert "ValueError: two" in second["exception"]
+
+
+def test_a_note_is_reported_and_does_not_count() -> None:
+    readiness = Readiness()
+    readiness.works("store")
+    readiness.note({"namespace east": "forbidden"})
+    assert readiness.ready
+    assert readiness.report() == {"namespace east": "forbidden", "store": "ok"}
+    readiness.note({})
+    assert readiness.report() == {"store": "ok"}

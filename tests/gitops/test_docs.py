@@ -19,7 +19,7 @@ REASONS = {*map(str, ReactorReason), *map(str, ScenarioReason)}
 def troubleshooting() -> list[set[str]]:
     """The words in code of the second column, row by row."""
     rows = re.findall(r"^\| (?:Reactor|AnomalyScenario|both) \| (.+?) \|", KUBERNETES, re.MULTILINE)
-    conditions = {"Nominal", "Succeeded", "Verified"}
+    conditions = {"Nominal", "Ready", "Succeeded", "TargetsResolved", "Verified"}
     return [set(re.findall(r"`(\w+)`", row)) - conditions for row in rows]
 
 

@@ -1,4 +1,7 @@
-"""An API server of the two kinds, in so far as watches go: it may forget, fall silent and hang."""
+"""An API server of the two kinds, in so far as watches go: it may forget, fall silent and hang.
+
+Names are unique over its namespaces, of which it may close some.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,12 +9,14 @@ from typing import Any
 from uuid import uuid4
 
 import kmock as kmocks
+from kmock._internal.rendering import Response
 
 from reactorsync.kube import Cluster
 
 JsonObject = dict[str, Any]
 ROOT = "/apis/reactorsync.dev/v1alpha1"
 PLURALS = {"Reactor": "reactors", "AnomalyScenario": "anomalyscenarios"}
+NAMESPACES = ("default", "east")
 
 
 class ApiServer:
@@ -26,9 +31,11 @@ class ApiServer:
             "reactors": [],
             "anomalyscenarios": [],
         }
+        self.closed: set[str] = set()
         self.lists: dict[str, int] = {"reactors": 0, "anomalyscenarios": 0}
         self.begun: dict[str, int] = {"reactors": 0, "anomalyscenarios": 0}
         self.is_deaf = False
+        self.unwatchable = False
         self.expired = False
         self.answers = asyncio.Event()
         self.answers.set()
@@ -42,15 +49,28 @@ class ApiServer:
         }
         for plural in PLURALS.values():
             mock[f"get {ROOT}/{plural}"] << self._answer(plural)
+            for namespace in NAMESPACES:
+                path = f"{ROOT}/namespaces/{namespace}/{plural}"
+                mock[f"get {path}"] << self._answer(plural, namespace)
 
-    def _answer(self, plural: str) -> Any:
+    def _answer(self, plural: str, namespace: str | None = None) -> Any:
         async def answer(request: kmocks.Request) -> Any:
             await self.answers.wait()
+            if namespace is not None and namespace in self.closed:
+                return Response(status=403, payload=_forbidden(namespace))
+            if self.unwatchable and "watch" in request.params:
+                return Response(status=403, payload=_forbidden(namespace or "all"))
+            # The mock goes on with the last status that it was given.
+            return Response(status=200, payload=open_answer(request))
+
+        def open_answer(request: kmocks.Request) -> Any:
             if "watch" not in request.params:
                 self.lists[plural] += 1
                 return {
                     "metadata": {"resourceVersion": str(self.version)},
-                    "items": list(self.objects[plural].values()),
+                    "items": [
+                        one for one in self.objects[plural].values() if _is_in(namespace, one)
+                    ],
                 }
             if self.expired:
                 self.expired = False
@@ -59,26 +79,32 @@ class ApiServer:
                     "object": {"kind": "Status", "code": 410, "reason": "Expired"},
                 }
             self.begun[plural] += 1
-            return self._watch(plural, since=int(request.params["resourceVersion"]))
+            return self._watch(plural, namespace, since=int(request.params["resourceVersion"]))
 
         return answer
 
-    async def _watch(self, plural: str, *, since: int) -> AsyncIterator[JsonObject]:
+    async def _watch(
+        self, plural: str, namespace: str | None, *, since: int
+    ) -> AsyncIterator[JsonObject]:
         told: asyncio.Queue[JsonObject | None] = asyncio.Queue()
         self.watches[plural].append(told)
         try:
             # The mock sends the head of its answer with the first event, a real server at once.
             yield {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": str(since)}}}
             for one in self.objects[plural].values():
-                if int(one["metadata"]["resourceVersion"]) > since:
+                is_newer = int(one["metadata"]["resourceVersion"]) > since
+                if is_newer and _is_in(namespace, one):
                     yield {"type": "MODIFIED", "object": one}
             while (event := await told.get()) is not None:
                 await self.answers.wait()
-                yield event
+                if _is_in(namespace, event["object"]):
+                    yield event
         finally:
             self.watches[plural].remove(told)
 
-    def put(self, kind: str, name: str, spec: JsonObject) -> JsonObject:
+    def put(
+        self, kind: str, name: str, spec: JsonObject, *, namespace: str = "default"
+    ) -> JsonObject:
         """Create or replace an object."""
         plural = PLURALS[kind]
         known = self.objects[plural].get(name)
@@ -88,7 +114,7 @@ class ApiServer:
             "kind": kind,
             "metadata": {
                 "name": name,
-                "namespace": "default",
+                "namespace": namespace,
                 "uid": known["metadata"]["uid"] if known else str(uuid4()),
                 "resourceVersion": str(self.version),
                 "generation": 1,
@@ -99,10 +125,12 @@ class ApiServer:
         self._tell(plural, {"type": "MODIFIED" if known else "ADDED", "object": one})
         return one
 
-    def reactor(self, name: str, power_permille: int = 1000) -> JsonObject:
+    def reactor(
+        self, name: str, power_permille: int = 1000, *, namespace: str = "default"
+    ) -> JsonObject:
         """Create or replace a reactor."""
         spec = {"design": "Candu6", "powerSetpointPermille": power_permille}
-        return self.put("Reactor", name, spec)
+        return self.put("Reactor", name, spec, namespace=namespace)
 
     def remove(self, kind: str, name: str) -> None:
         """Delete an object."""
@@ -134,6 +162,15 @@ class ApiServer:
         if not self.is_deaf:
             for told in self.watches[plural]:
                 told.put_nowait(event)
+
+
+def _is_in(namespace: str | None, one: JsonObject) -> bool:
+    return namespace is None or one["metadata"].get("namespace", namespace) == namespace
+
+
+def _forbidden(namespace: str) -> JsonObject:
+    message = f'reactors is forbidden: cannot list in the namespace "{namespace}"'
+    return {"kind": "Status", "code": 403, "reason": "Forbidden", "message": message}
 
 
 def _resource(kind: str, plural: str) -> JsonObject:

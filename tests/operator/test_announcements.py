@@ -17,7 +17,7 @@ from reactorsync.resources import (
     ReactorStatus,
 )
 from reactorsync.resources.reactor import ActiveFault
-from reactorsync.resources.scenario import ProbeResult, Run, RunPhase, TargetCounts
+from reactorsync.resources.scenario_status import ProbeResult, Run, RunPhase, TargetCounts
 from reactorsync_operator.reconcile.announcements import announce, announce_expiry
 from reactorsync_operator.reconcile.event_kinds import (
     EXPIRED,

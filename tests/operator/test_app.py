@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -19,12 +20,16 @@ from reactorsync.resources import (
     ReactorSpec,
     condition_of,
 )
-from reactorsync.resources.scenario import AnomalyScenarioSpec, Run, RunPhase
+from reactorsync.resources.scenario import AnomalyScenarioSpec
+from reactorsync.resources.scenario_status import Run, RunPhase
 from reactorsync.service import Readiness
-from reactorsync.store import NotFound, StoreUnavailable
+from reactorsync.store import Invalid, NotFound, StoreUnavailable
 from reactorsync.store.postgres import PostgresStore
+from reactorsync.wire.events import ReactorRestarted
 from reactorsync_operator.app import LOOK_SECONDS, Operator
+from reactorsync_operator.reconciler import Reconciler
 from reactorsync_operator.settings import OperatorSettings
+from reactorsync_operator.status_writer import StatusWriter
 from tests.operator.plant import Plants, simulated
 from tests.servers import FreshBroker
 
@@ -274,7 +279,7 @@ async def test_without_a_broker_it_waits_and_says_so(
     fresh_broker: FreshBroker,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("reactorsync_operator.app.BROKER_GRACE_SECONDS", 0.5)
+    monkeypatch.setattr("reactorsync_operator.broker_sessions.GRACE_SECONDS", 0.5)
     await fresh_broker.stop()
     settings = settings.model_copy(update={"kafka_bootstrap": fresh_broker.bootstrap})
     readiness = Readiness()
@@ -290,7 +295,7 @@ async def test_without_a_broker_it_waits_and_says_so(
 async def test_a_broker_that_accepts_and_stays_silent_is_away(
     settings: OperatorSettings, store: PostgresStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reactorsync_operator.app.BROKER_GRACE_SECONDS", 0.5)
+    monkeypatch.setattr("reactorsync_operator.broker_sessions.GRACE_SECONDS", 0.5)
     monkeypatch.setattr("reactorsync.bus.kafka.REQUEST_TIMEOUT_MS", int(1500 * LOOK_SECONDS))
     readiness = Readiness()
     await add_fleet(store, 1)
@@ -332,6 +337,40 @@ async def test_while_the_store_is_away_faults_stay_and_readiness_says_so(
         await eventually(lambda: readiness.ready)
         await change_leak(store, state="Aborted")
         await eventually(lambda: not faulty(plants))
+
+
+async def test_whatever_the_store_answers_when_asked_for_a_sign_of_life_it_is_away(
+    settings: OperatorSettings, store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readiness = Readiness()
+    async with operating(settings, store, readiness=readiness):
+        await eventually(lambda: readiness.ready)
+
+        async def refuse() -> None:
+            raise Invalid("version", "418 I'm a teapot")
+
+        with monkeypatch.context() as outage:
+            outage.setattr(store, "ping", refuse)
+            await eventually(lambda: not readiness.ready)
+            assert readiness.report()["store"] == "version: 418 I'm a teapot"
+        await eventually(lambda: readiness.ready)
+
+
+async def test_statuses_that_do_not_get_through_are_noted_and_when_none_does_it_is_not_ready(
+    settings: OperatorSettings, store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readiness = Readiness()
+    overdue: tuple[str, bool] | None = None
+    monkeypatch.setattr(StatusWriter, "overdue", lambda _: overdue)
+    async with operating(settings, store, readiness=readiness):
+        await eventually(lambda: readiness.ready)
+        overdue = ("Reactor default/bruce-1: not written for over 180 s", False)
+        await eventually(lambda: "statuses" in readiness.report())
+        assert readiness.ready
+        overdue = (overdue[0], True)
+        await eventually(lambda: not readiness.ready)
+        overdue = None
+        await eventually(lambda: readiness.ready and "statuses" not in readiness.report())
 
 
 async def test_a_sweep_heals_what_the_watch_missed(
@@ -395,3 +434,21 @@ async def test_an_object_that_waits_too_long_for_its_plan_is_a_reason_to_restart
             await add_leak(store)
             await eventually(lambda: "queue" in readiness.liveness.problems())
         await eventually(lambda: readiness.liveness.problems() == {})
+
+
+async def test_what_happens_in_namespaces_not_served_is_not_taken_in(
+    settings: OperatorSettings, store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[str] = []
+    monkeypatch.setattr(
+        Reconciler, "take_event", lambda _self, event, _time_us: taken.append(event.subject)
+    )
+    bus = KafkaBus(settings.kafka_bootstrap, session_timeout_ms=2500)
+    served = settings.model_copy(update={"namespaces": ("west",)})
+    operator = Operator(served, store=store, bus=bus, readiness=Readiness())
+    for namespace in ("east", "west"):
+        operator._take_event(
+            ReactorRestarted(namespace=namespace, name="bruce-1", uid=UUID(int=1), tick_us=0), 0
+        )
+    await bus.close()
+    assert taken == ["west/bruce-1"]

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from reactorsync.planning.targets import Candidate, Failure, Selection
 from reactorsync.resources import AnomalyScenario
-from reactorsync.resources.scenario import Run, RunPhase, RunSummary
+from reactorsync.resources.scenario_status import Run, RunPhase, RunSummary
 from reactorsync.wire.envelope import to_micros
 from reactorsync.wire.events import FaultInjected, ShardHeartbeat
 from reactorsync_operator.reconcile.observed import ObservedScenario, ProbeOutcome, RunReport
@@ -113,6 +113,9 @@ def largest_with(observed: ObservedScenario, written: AnomalyScenario) -> Observ
     )
 
 
+NOT_ELSEWHERE = {"key": "unit", "operator": "NotIn", "values": ["elsewhere"]}
+
+
 class TestALargeScenario:
     """Every plan counts all targets, so that there must not be one for each report."""
 
@@ -120,7 +123,7 @@ class TestALargeScenario:
         world = World()
         for number in range(LARGE_FROM):
             world.add_reactor(f"bruce-{number}")
-        world.apply()
+        world.apply(targets={"selector": {"matchExpressions": [NOT_ELSEWHERE]}})
         world.pass_time(1, report=False)
         events = [one for one in world.happenings() if isinstance(one, FaultInjected)]
         return world, events
@@ -140,6 +143,20 @@ class TestALargeScenario:
         world.pass_time(1, report=False)
         assert world.status().targets.injected == LARGE_FROM
         assert world.says("Injected") == ("True", "AllInjected")
+
+    def test_what_is_put_off_is_made_up_for_though_a_reactor_of_its_name_goes(self) -> None:
+        world, (first, *others) = self.injecting()
+        world.add_reactor("leak-drill", labels={"unit": "elsewhere"})
+        world.settle()
+        world.pass_time(1, report=False)
+        for event in (first, *others):
+            world.tell(event)
+            world.reconciler.work(seconds=60)
+        world.remove_reactor("leak-drill")
+        world.settle()
+        assert world.status().targets.injected < LARGE_FROM
+        world.pass_time(0.3, report=False)
+        assert world.status().targets.injected == LARGE_FROM
 
     def test_what_the_user_asks_for_is_not_put_off(self) -> None:
         world, _ = self.injecting()

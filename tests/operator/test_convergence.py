@@ -1,5 +1,6 @@
 """Whatever happens, in whatever order: the same desired state, and nothing left behind."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -9,7 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from reactorsync.planning.schedule import is_live, is_open
-from reactorsync.resources.scenario import RunPhase
+from reactorsync.resources import AnomalyScenario
+from reactorsync.resources.scenario import Guard
+from reactorsync.resources.scenario_status import RunPhase
+from reactorsync.store import Invalid
 from reactorsync.wire.desired import DesiredReactor
 from reactorsync.wire.envelope import from_micros, to_micros
 from reactorsync.wire.events import AlarmCleared, AlarmRaised, Event
@@ -24,7 +28,7 @@ from reactorsync_operator.reconcile.conditions import (
     TARGETS_RESOLVED,
     VERIFIED,
 )
-from reactorsync_operator.reconcile.guards import Guards
+from reactorsync_operator.reconcile.guards import Guards, is_severe, may_break
 from reactorsync_operator.reconcile.observed import ObservedReactor
 from reactorsync_operator.reconcile.reactor import plan_reactor
 from tests.core.planning.build import uid_of
@@ -94,7 +98,7 @@ checks = st.sampled_from(
 )
 
 limits = st.sampled_from(
-    [Guards(), Guards(max_targets_percent=50), Guards("training", max_severe_runs=1)]
+    [Guards(), Guards(max_targets_percent=50), Guards("training", 50, max_severe_runs=1)]
 )
 
 NO_START: dict[str, Any] = {"startDelaySeconds": None, "startTime": None, "schedule": None}
@@ -108,10 +112,12 @@ class Operating(RuleBasedStateMachine):
         self.world = World()
         self.late: list[tuple[Event, int]] = []
         self.begun: dict[Identity, datetime] = {}
-        self.left: dict[Identity, timedelta] = {}
+        self.left: dict[Identity, tuple[datetime | None, timedelta]] = {}
         self.newest: dict[object, int] = {}
         self.alarms = 0
         self.tokens = 0
+        self.allowed: dict[Identity, int] = {}
+        self.by_leave: set[Identity] = set()
 
     @initialize(
         designs=st.lists(st.sampled_from(["Candu6", "Pwr3Loop"]), min_size=4, max_size=4),
@@ -166,15 +172,45 @@ class Operating(RuleBasedStateMachine):
         priority: int,
     ) -> None:
         stored = self.world.scenarios.get(name)
-        frozen = stored is not None and stored.status.run is not None
         spec = {**NO_START, **start, "conflictPolicy": policy, "priority": priority}
-        if not frozen:
-            spec |= {"stages": stages, "targets": whom, "probes": [], "abortWhen": [], **look}
+        spec |= {"stages": stages, "targets": whom, "probes": [], "abortWhen": [], **look}
         if "schedule" in start:
             spec["ttlSecondsAfterFinished"] = None
         if stored is None:
             spec = {key: value for key, value in spec.items() if value is not None}
-        self.world.apply(name, **spec)
+        self._apply(name, **spec)
+
+    def before_injection(self) -> list[str]:
+        """Names of the scenarios whose run has its number and has injected nothing."""
+        return [
+            name
+            for name, declared in self.world.scenarios.items()
+            if (run := declared.status.run) is not None
+            and is_open(run)
+            and run.injected_time is None
+        ]
+
+    @precondition(lambda self: bool(self.before_injection()))
+    @rule(data=st.data(), whom=targets, stages=stages)
+    def edit_before_injection(
+        self, data: st.DataObject, whom: dict[str, Any], stages: list[dict[str, Any]]
+    ) -> None:
+        name = data.draw(st.sampled_from(self.before_injection()))
+        severe = [{"name": "leak", "fault": "PrimaryLeak", "severityPercent": 100}]
+        edits: list[dict[str, Any]] = [
+            {"targets": whom},
+            {"targets": {"selector": {}, "policy": "Static", "seed": 5}},
+            {"stages": stages},
+            {"stages": severe},
+            {"environment": "training"},
+            {"guardOverride": None},
+        ]
+        self._apply(name, **data.draw(st.sampled_from(edits)))
+
+    def _apply(self, name: str, **spec: Any) -> None:
+        """Store it, unless that is forbidden."""
+        with suppress(Invalid):
+            self.world.apply(name, **spec)
 
     @rule(
         name=scenario_names,
@@ -202,13 +238,13 @@ class Operating(RuleBasedStateMachine):
             return
         if stored.spec.schedule is not None and "ttlSecondsAfterFinished" in spec:
             return
-        self.world.apply(name, **spec)
+        self._apply(name, **spec)
 
-    @rule(name=scenario_names)
-    def run_again(self, name: str) -> None:
+    @rule(name=scenario_names, back=st.integers(0, 2))
+    def run_again(self, name: str, back: int) -> None:
         if name in self.world.scenarios:
-            self.tokens += 1
-            self.world.apply(name, runToken=f"token-{self.tokens}")
+            self.tokens += back == 0
+            self._apply(name, runToken=f"token-{max(self.tokens - back, 0)}")
 
     @rule(name=scenario_names)
     def delete(self, name: str) -> None:
@@ -309,8 +345,7 @@ class Operating(RuleBasedStateMachine):
     def another_operator_would_find_nothing_to_do(self) -> None:
         world = self.world
         world.settle()
-        if world.known == world.log:
-            assert world.left_for_another() == []
+        assert world.left_for_another() == []
 
     @invariant()
     def every_fault_belongs_to_a_live_run_and_ends_with_it(self) -> None:
@@ -350,13 +385,59 @@ class Operating(RuleBasedStateMachine):
                 continue
             key = (declared.metadata.uid, run.number)
             if run.held_since is not None:
-                left = run.end_time - run.held_since
-                assert self.left.setdefault(key, left) == left
-            elif (left_then := self.left.pop(key, None)) is not None and is_open(run):
-                left = run.end_time - world.now
+                held = (declared.spec.start_time, run.end_time - run.held_since)
+                # A start that was named anew is held from then on.
+                if held[0] != self.left.setdefault(key, held)[0]:
+                    self.left[key] = held
+                assert self.left[key] == held
+            elif (held_then := self.left.pop(key, None)) is not None and is_open(run):
+                left, left_then = run.end_time - world.now, held_then[1]
                 schedule = declared.spec.schedule
                 cut = schedule is not None and schedule.concurrency_policy == "Replace"
                 assert left <= left_then if cut else left == left_then
+
+    @invariant()
+    def no_run_acts_on_more_than_is_allowed(self) -> None:
+        world = self.world
+        allowed = len(world.reactors) * world.guards.max_targets_percent // 100
+        for declared in world.scenarios.values():
+            status, uid = declared.status, declared.metadata.uid
+            if status.run is None:
+                continue
+            key = (uid, status.run.number)
+            # One that had more, when it might, keeps them.
+            most = max(self.allowed.get(key, 0), allowed)
+            if may_break(declared.spec, Guard.BLAST_RADIUS):
+                most = max(most, status.targets.selected)
+            self.allowed[key] = most
+            assert sum(_acts(held, declared) for held in world.topic.held.values()) <= most
+
+    @invariant()
+    def no_two_severe_runs_act_unless_somebody_said_so_or_moved_them(self) -> None:
+        world = self.world
+        now_us, most = to_micros(world.now), world.guards.max_severe_runs
+        severe = 0
+        for declared in world.scenarios.values():
+            spec, run = declared.spec, declared.status.run
+            if run is None or not is_severe(spec):
+                continue
+            key = (declared.metadata.uid, run.number)
+            is_moved = run.held_since is not None or run.phase is RunPhase.PROBING
+            if is_moved or may_break(spec, Guard.CONCURRENT_SEVERE) or spec.schedule is not None:
+                self.by_leave.add(key)
+            acting = any(_acts(held, declared, at_us=now_us) for held in world.topic.held.values())
+            severe += acting and key not in self.by_leave
+        assert not most or severe <= most
+
+    @invariant()
+    def nothing_meant_for_another_environment_begins(self) -> None:
+        world = self.world
+        for declared in world.scenarios.values():
+            run = declared.status.run
+            if run is None or run.injected_time is not None:
+                continue
+            if declared.spec.environment not in (None, world.guards.environment):
+                assert not any(_acts(held, declared) for held in world.topic.held.values())
 
     @invariant()
     def nobody_watches_for_a_scenario_that_is_gone(self) -> None:
@@ -378,6 +459,15 @@ class Operating(RuleBasedStateMachine):
             assert {SUSPENDED, SUCCEEDED} <= types
             assert status.observed_generation == declared.metadata.generation
             assert len(status.summary) <= 256
+
+
+def _acts(held: DesiredReactor, scenario: AnomalyScenario, *, at_us: int | None = None) -> bool:
+    """Whether a reactor is to have a fault of the scenario, at a moment or any time to come."""
+    return any(
+        fault.scenario == scenario.metadata.name
+        and (at_us is None or fault.start_us <= at_us < fault.end_us)
+        for fault in held.faults
+    )
 
 
 def recomputed(world: World) -> dict[str, DesiredReactor]:

@@ -2,7 +2,7 @@
 
 from reactorsync.planning.targets import Selection
 from reactorsync.resources import AnomalyScenarioStatus
-from reactorsync.resources.scenario import Detection, Run, RunPhase, TargetCounts
+from reactorsync.resources.scenario_status import Detection, Run, RunPhase, TargetCounts
 from reactorsync_operator.reconcile.detection import detection_of
 from reactorsync_operator.reconcile.observed import ObservedScenario, RunReport
 from tests.core.planning.build import NOON, after, scenario, uid_of

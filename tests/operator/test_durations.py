@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import Histogram
 
 from reactorsync.resources import AnomalyScenario, Condition, ConditionStatus
-from reactorsync.resources.scenario import Detection, Run, RunPhase
+from reactorsync.resources.scenario_status import Detection, Run, RunPhase
 from reactorsync_operator.durations import observe
 from reactorsync_operator.metrics import (
     DETECT_SECONDS,

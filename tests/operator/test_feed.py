@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 
 import kmock as kmocks
@@ -13,6 +14,7 @@ from reactorsync.kube import KubeClient
 from reactorsync.resources import AnomalyScenario, Reactor
 from reactorsync_operator.edge import feed as feeds
 from reactorsync_operator.edge.feed import KopfFeed
+from reactorsync_operator.edge.kopf_watch import is_no_further_attempt
 from reactorsync_operator.fleet import Fleet, WorkKey
 from reactorsync_operator.metrics import MISSED_EVENTS
 from reactorsync_operator.watcher import View, Views
@@ -24,7 +26,14 @@ pytestmark = pytest.mark.kmock(cls=kmocks.RawHandler)
 class Followed:
     """A fleet and the feed that keeps it."""
 
-    def __init__(self, server: ApiServer, client: KubeClient, *, inactivity: float = 40) -> None:
+    def __init__(
+        self,
+        server: ApiServer,
+        client: KubeClient,
+        *,
+        inactivity: float = 40,
+        namespaces: Collection[str] | None = None,
+    ) -> None:
         self.server = server
         self.marked: list[str] = []
         self.sweeps = 0
@@ -44,7 +53,7 @@ class Followed:
         self.feed = KopfFeed(
             client,
             Views(reactors, scenarios, self._swept),
-            namespaces=None,
+            namespaces=namespaces,
             sweep_seconds=SWEEP_SECONDS,
             inactivity_seconds=inactivity,
             clock=time.monotonic,
@@ -244,4 +253,134 @@ async def test_a_name_that_is_used_again_is_another_object(
         assert first["metadata"]["uid"] != second["metadata"]["uid"]
 
 
+BOTH = ("default", "east")
+
+
+async def test_a_namespace_that_is_closed_holds_up_no_other(
+    server: ApiServer, client: KubeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.closed = {"east"}
+    server.reactor("bruce-1")
+    server.reactor("pickering-1", namespace="east")
+    async with following(Followed(server, client, namespaces=BOTH)) as followed:
+        assert followed.powers == {"bruce-1": 1000}
+        assert followed.feed.closed() == {
+            "east": 'reactors is forbidden: cannot list in the namespace "east"'
+        }
+        server.reactor("bruce-1", 900)
+        await until(lambda: followed.powers == {"bruce-1": 900})
+        await until(lambda: followed.sweeps > 1)
+        assert followed.feed.problems() == {}, "a restart would not open it"
+        told = [one for one in caplog.records if "closed to this operator" in one.getMessage()]
+        assert len(told) == 1, "once, not with each sweep"
+        server.closed = set()
+        await until(lambda: followed.powers == {"bruce-1": 900, "pickering-1": 1000})
+        begun = server.begun["reactors"]
+        await until(lambda: followed.feed.closed() == {})
+        await until(lambda: server.begun["reactors"] >= begun + 2)
+        server.reactor("pickering-1", 800, namespace="east")
+        await until(lambda: followed.powers["pickering-1"] == 800, seconds=1.2)
+        await until(lambda: followed.sweeps > 3)
+        assert followed.feed.problems() == {}
+
+
+async def test_a_namespace_that_closes_keeps_what_was_known_of_it(
+    server: ApiServer, client: KubeClient
+) -> None:
+    server.reactor("bruce-1")
+    server.reactor("pickering-1", namespace="east")
+    async with following(Followed(server, client, namespaces=BOTH)) as followed:
+        await until(lambda: server.begun["reactors"] == 2)
+        server.closed = {"east"}
+        server.drop_watches()
+        await until(lambda: set(followed.feed.closed()) == {"east"})
+        server.reactor("bruce-1", 900)
+        await until(lambda: followed.powers["bruce-1"] == 900)
+        await until(lambda: followed.sweeps > 2)
+        assert followed.powers == {"bruce-1": 900, "pickering-1": 1000}
+        assert followed.feed.problems() == {}
+
+
+async def test_when_all_namespaces_are_closed_nothing_is_begun(
+    server: ApiServer, client: KubeClient
+) -> None:
+    server.closed = set(BOTH)
+    server.reactor("bruce-1")
+    followed = Followed(server, client, namespaces=BOTH)
+    task = asyncio.create_task(followed.feed.run())
+    try:
+        await until(lambda: set(followed.feed.closed()) == set(BOTH))
+        await asyncio.sleep(0.3)
+        assert not followed.feed.is_whole
+        server.closed = {"east"}
+        await until(lambda: followed.powers == {"bruce-1": 1000})
+        await followed.feed.whole()
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_watches_that_keep_beginning_anew_put_off_no_regular_sweep(
+    server: ApiServer, client: KubeClient
+) -> None:
+    server.reactor("bruce-1")
+    async with following(Followed(server, client)) as followed:
+        ends = time.monotonic() + 2 * SWEEP_SECONDS
+        while time.monotonic() < ends and not followed.sweeps:
+            server.expired = True
+            server.drop_watches()
+            await asyncio.sleep(0.2)
+        assert followed.sweeps
+
+
 LEAK = {"name": "leak", "fault": "PrimaryLeak", "durationSeconds": 60}
+
+
+async def test_a_watch_that_is_forbidden_is_named_at_once(
+    server: ApiServer, client: KubeClient
+) -> None:
+    followed = Followed(server, client)
+    server.unwatchable = True
+    task = asyncio.create_task(followed.feed.run())
+    try:
+        await until(lambda: len(followed.feed.unwatched()) == 2, seconds=5)
+        assert followed.feed.unwatched() == {
+            "watch of Reactor in all namespaces": "no right to watch reactors in all namespaces",
+            "watch of AnomalyScenario in all namespaces": (
+                "no right to watch anomalyscenarios in all namespaces"
+            ),
+        }
+        server.unwatchable = False
+        await until(lambda: followed.feed.unwatched() == {})
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_a_namespace_that_does_not_exist_is_named(
+    server: ApiServer, client: KubeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.mock["get /api/v1/namespaces/default"] << {"metadata": {"name": "default"}}
+    missing = {"kind": "Status", "message": "not found"}
+    server.mock["get /api/v1/namespaces/east"] << 404 << missing
+    async with following(Followed(server, client, namespaces=BOTH)):
+        told = [one.getMessage() for one in caplog.records if "exist" in one.getMessage()]
+    assert told == ["namespace east, which is to be served, does not exist"]
+
+
+@pytest.mark.parametrize(
+    ("line", "is_logged"),
+    [
+        ("Request attempt #1/26 failed; will retry: GET https://server -> refused", True),
+        ("Request attempt #2/26 failed; will retry: GET https://server -> refused", False),
+        ("Request attempt #26/26 failed; escalating: GET https://server -> refused", True),
+        ("Ignoring an unsupported event type: {}", True),
+    ],
+)
+def test_of_the_attempts_of_one_request_of_kopf_only_the_first_is_logged(
+    line: str, is_logged: bool
+) -> None:
+    record = logging.LogRecord("kopf", logging.ERROR, "", 0, line, None, None)
+    assert is_no_further_attempt(record) is is_logged

@@ -6,7 +6,7 @@ import pytest
 
 from reactorsync.planning.compose import LeftOut
 from reactorsync.resources import AnomalyScenario, AnomalyScenarioStatus, Kind, Reactor
-from reactorsync.resources.scenario import Run, RunPhase
+from reactorsync.resources.scenario_status import Run, RunPhase
 from reactorsync.store.port import R
 from reactorsync.wire.keys import shard_of
 from reactorsync_operator.fleet import Fleet, WorkKey

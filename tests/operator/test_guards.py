@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from reactorsync.planning.schedule import next_run
-from reactorsync.resources.scenario import Run, RunPhase
+from reactorsync.resources.scenario_status import Run, RunPhase
 from reactorsync_operator.reconcile.guards import (
     Guards,
     Surroundings,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from copy import deepcopy
@@ -280,6 +281,44 @@ class TestInTime:
                 assert RENEW_DEADLINE_SECONDS < took <= DURATION_SECONDS + 1.0
                 assert running.done()
 
+    @pytest.mark.parametrize("since_renewal", [0.0, 0.6, 1.3, 1.9])
+    async def test_failing_over_takes_hardly_longer_than_the_lease_is_good_for(
+        self, api: LeaseApi, since_renewal: float
+    ) -> None:
+        leader, standby = self.candidate(api, "leader"), self.candidate(api, "standby")
+        async with campaigning(leader):
+            await leader_of(leader)
+            async with campaigning(standby):
+                await asyncio.sleep(7)
+                count = len(api.writes)
+                while len(api.writes) == count:
+                    await asyncio.sleep(0.01)
+                await asyncio.sleep(since_renewal)
+                renewed_at = api.writes[-1][0]
+                leader._client = cast("KubeClient", LeaseApi())
+                while not standby.is_held():
+                    await asyncio.sleep(0.01)
+                assert self._now() - renewed_at < DURATION_SECONDS + 0.2
+                assert self._now() - renewed_at > DURATION_SECONDS - 1.01
+
+    async def test_a_candidate_that_was_cut_off_does_not_take_a_lease_that_was_renewed(
+        self, api: LeaseApi
+    ) -> None:
+        leader, standby = self.candidate(api, "leader"), self.candidate(api, "standby")
+        async with campaigning(leader):
+            await leader_of(leader)
+            async with campaigning(standby):
+                for _ in range(3):
+                    await asyncio.sleep(7)
+                    cut_off = LeaseApi()
+                    cut_off.failure = ApiUnavailable("cut off")
+                    standby._client = cast("KubeClient", cut_off)
+                    await asyncio.sleep(40)
+                    standby._client = cast("KubeClient", api)
+                await asyncio.sleep(30)
+                assert leader.is_held()
+                assert {holder for _, holder in api.writes} == {"leader"}
+
     async def test_a_candidate_trusts_its_own_clock_and_no_time_in_the_record(
         self, api: LeaseApi
     ) -> None:
@@ -339,6 +378,30 @@ class TestInTime:
             await lease.run()
 
         assert self._now() == pytest.approx(DURATION_SECONDS, abs=1.0)
+
+    @pytest.mark.parametrize(
+        ("error", "meaning"),
+        [
+            (ApiError(404, "NotFound", 'namespaces "default" not found'), "no namespace default"),
+            (ApiError(401, "Unauthorized", "Unauthorized"), "does not accept who we are"),
+            (ApiError(403, "Forbidden", "leases is forbidden"), "access refused"),
+        ],
+        ids=["404", "401", "403"],
+    )
+    async def test_what_is_wrong_is_said_once_and_nobody_is_said_to_hold_it(
+        self, api: LeaseApi, caplog: pytest.LogCaptureFixture, error: ApiError, meaning: str
+    ) -> None:
+        caplog.set_level(logging.INFO)
+        api.failure = error
+        lease = self.candidate(api, "one")
+        async with campaigning(lease):
+            await asyncio.sleep(12)
+            api.failure = None
+            await asyncio.sleep(2)
+        lines = [one.getMessage() for one in caplog.records]
+        assert sum(meaning in line for line in lines) == 1
+        assert sum("works again" in line for line in lines) == 1
+        assert not [line for line in lines if "is held by" in line]
 
     async def test_rights_that_come_late_are_waited_for(self, api: LeaseApi) -> None:
         api.failure = ApiError(403, "Forbidden", "no RBAC rules yet")

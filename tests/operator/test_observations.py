@@ -100,8 +100,19 @@ def fault(
     )
 
 
+def acting(observations: Observations) -> set[str]:
+    report = observations.report(BRUCE)
+    assert report is not None
+    return {fault_id for fault_id, one in report.faults.items() if one.acts}
+
+
 def verified(
-    tick: int, *, confirmed: bool, uid: UUID = BRUCE, name: str = "bruce-1", stage: str = "leak"
+    tick: int,
+    *,
+    confirmed: bool | None,
+    uid: UUID = BRUCE,
+    name: str = "bruce-1",
+    stage: str = "leak",
 ) -> FaultVerified:
     return FaultVerified(
         namespace="default",
@@ -115,7 +126,7 @@ def verified(
         kind="PrimaryLeak",
         confirmed=confirmed,
         signal="reactivity_pcm" if confirmed else None,
-        message="as before" if not confirmed else "",
+        message={True: "", False: "as before", None: "too short"}[confirmed],
     )
 
 
@@ -274,13 +285,31 @@ class TestRuns:
         assert observations.report(BRUCE) is None
 
     def test_what_belongs_to_nothing_is_dropped(self) -> None:
-        observations = folded(fault(FaultInjected, 5), fault(FaultInjected, 9, run=2))
+        observations = folded(
+            fault(FaultInjected, 5), fault(FaultRecovered, 8), fault(FaultInjected, 9, run=2)
+        )
         observations.retain(runs={(DRILL, 2)}, reactors={BRUCE})
         found = observations.report(BRUCE)
         assert found is not None
         assert set(found.faults) == {f"{DRILL}/2/leak"}
         observations.retain(runs={(DRILL, 2)}, reactors=set())
         assert observations.report(BRUCE) is None
+
+    def test_a_fault_of_an_older_run_is_not_dropped_while_it_acts(self) -> None:
+        observations = folded(fault(FaultInjected, 5), fault(FaultInjected, 9, run=2))
+        observations.retain(runs={(DRILL, 2)}, reactors={BRUCE})
+        assert acting(observations) == {f"{DRILL}/1/leak", f"{DRILL}/2/leak"}
+        observations.take(fault(FaultRecovered, 12), time_us=12)
+        observations.retain(runs={(DRILL, 2)}, reactors={BRUCE})
+        found = observations.report(BRUCE)
+        assert found is not None
+        assert set(found.faults) == {f"{DRILL}/2/leak"}
+
+    def test_of_the_faults_that_nobody_ever_reports_gone_the_newest_are_kept(self) -> None:
+        observations = folded(*(fault(FaultInjected, run, run=run) for run in range(1, 100)))
+        observations.retain(runs={(DRILL, 1)}, reactors={BRUCE})
+        kept = {f"{DRILL}/{run}/leak" for run in (1, *range(68, 100))}
+        assert acting(observations) == kept
 
 
 class TestVerification:
@@ -315,6 +344,40 @@ class TestVerification:
         assert found is not None
         assert not found.confirmed
 
+    def test_what_could_not_be_judged_says_nothing_against_what_shows(self) -> None:
+        found = self.found(
+            verified(9, confirmed=True),
+            verified(9, confirmed=None, uid=OTHER, name="bruce-2"),
+        )
+        assert found == Verification(
+            True,
+            "the telemetry of 1 of 2 targets shows the fault; not judged: "
+            "bruce-2, stage leak: too short",
+        )
+
+    def test_nor_for_what_does_not_show(self) -> None:
+        found = self.found(
+            verified(9, confirmed=False),
+            verified(9, confirmed=None, uid=OTHER, name="bruce-2"),
+        )
+        assert found is not None
+        assert found.confirmed is False
+        assert found.message.startswith("the telemetry of 1 of 2 targets does not show")
+
+    def test_where_nothing_could_be_judged_it_says_so(self) -> None:
+        found = self.found(
+            verified(9, confirmed=None), verified(9, confirmed=None, uid=OTHER, name="bruce-2")
+        )
+        assert found == Verification(
+            None,
+            "whether the telemetry of 2 targets shows the fault was not judged; "
+            "bruce-1, stage leak: too short",
+        )
+
+    def test_a_later_look_that_could_not_judge_leaves_what_is_known(self) -> None:
+        found = self.found(verified(9, confirmed=True), verified(11, confirmed=None))
+        assert found == Verification(True, "the telemetry of 1 target shows the fault")
+
     def test_the_newest_look_counts(self) -> None:
         found = self.found(verified(11, confirmed=True), verified(9, confirmed=False))
         assert found is not None
@@ -334,6 +397,20 @@ class TestAlarms:
 
     def test_its_end_may_be_heard_of_first(self) -> None:
         assert report(cleared(7), raised(5)).open_alarms == 0
+
+    def test_whoever_raises_alarms_knows_of_those_that_were_never_heard_of(self) -> None:
+        since_restart = [
+            cleared(9).model_copy(update={"open_alarms": 3}),
+            raised(7, "second").model_copy(update={"open_alarms": 4}),
+        ]
+        for events in permutations(since_restart):
+            assert report(*events).open_alarms == 3
+        assert report(*since_restart, raised(11, "of somebody else")).open_alarms == 3
+
+    def test_once_anybody_says_anything_of_a_plant_it_is_watched(self) -> None:
+        assert not folded(fault(FaultInjected, 5)).run(RUN).watched
+        for event in (raised(5, uid=OTHER), diagnosed(5, "PumpTrip"), verified(5, confirmed=False)):
+            assert folded(fault(FaultInjected, 5), event).run(RUN).watched
 
     def test_those_that_stand_are_kept_before_those_that_do_not(self) -> None:
         standing = [raised(1, "standing")]
@@ -532,7 +609,7 @@ events = st.one_of(
         uid=st.just(OTHER),
         scenario=st.sampled_from([DRILL, ELSEWHERE]),
     ),
-    st.builds(verified, ticks, confirmed=st.booleans()),
+    st.builds(verified, ticks, confirmed=st.sampled_from([True, False, None])),
     st.builds(raised, ticks, st.sampled_from(["a", "b"]), uid=st.sampled_from([BRUCE, OTHER])),
     st.builds(cleared, ticks, st.sampled_from(["a", "b"])),
     st.builds(diagnosed, ticks, st.sampled_from(["PumpTrip", "StuckRod"])),

@@ -5,11 +5,13 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
+from typing import Any
 
 import pytest
+from pydantic import JsonValue
 
 from reactorsync.bus.kafka import KafkaBus
-from reactorsync.kube import Cluster, KubeClient
+from reactorsync.kube import Cluster, JsonObject, KubeClient
 from reactorsync.resources import (
     ConditionStatus,
     ObjectMeta,
@@ -62,9 +64,11 @@ async def operating(
         yield await made
     finally:
         stopping.set()
-        async with asyncio.timeout(15):
-            await task
-        await bus.close()
+        try:
+            async with asyncio.timeout(15):
+                await task
+        finally:
+            await bus.close()
 
 
 @pytest.fixture
@@ -188,3 +192,66 @@ async def test_a_lost_lease_ends_it_at_once(
     held = await kube.get(lease)
     assert isinstance(held["spec"], dict)
     assert held["spec"]["holderIdentity"] == "somebody-else", "what is not ours is not released"
+
+
+async def test_an_invalid_edit_is_told_and_a_valid_one_goes_on_from_where_it_was(
+    kube: KubeClient,
+    kube_cluster: Cluster,
+    kube_namespace: str,
+    kube_settings: OperatorSettings,
+    plants: Plants,
+) -> None:
+    store = KubernetesStore(kube, namespaces=[kube_namespace])
+    await store.create(reactor(kube_namespace, "bruce-1"))
+    path = f"/apis/reactorsync.dev/v1alpha1/namespaces/{kube_namespace}/anomalyscenarios/leak"
+
+    async def apply(**start: JsonValue) -> None:
+        stage: JsonValue = {"name": "leak", "fault": "PrimaryLeak", "durationSeconds": 600}
+        document: JsonObject = {
+            "apiVersion": "reactorsync.dev/v1alpha1",
+            "kind": "AnomalyScenario",
+            "metadata": {"name": "leak"},
+            "spec": {"targets": {"selector": {}}, "stages": [stage], **start},
+        }
+        await kube.apply(path, document)
+
+    async def until_it_says(type_: str, reason: str | None) -> dict[str, Any]:
+        async with asyncio.timeout(20):
+            while True:
+                status: dict[str, Any] = dict(await kube.get(path)).get("status") or {}  # type: ignore[assignment]
+                reasons = {one["type"]: one["reason"] for one in status.get("conditions", [])}
+                if reasons.get(type_) == reason and reasons:
+                    return status
+                await asyncio.sleep(0.05)
+
+    def faults() -> int:
+        desired = plants.desired.get(f"{kube_namespace}/bruce-1")
+        return len(desired.faults) if desired is not None else 0
+
+    async with operating(kube_settings, kube_cluster) as operator:
+        await apply()
+        before = await until_it_says("Injected", "AllInjected")
+        assert faults() == 1
+
+        await apply(state="Aborted", schedule={"cron": "0 0 30 2 *"})
+
+        refused = await until_it_says("Stalled", "InvalidSpec")
+        await asyncio.sleep(1.0)
+        assert faults() == 0, "what cannot be read acts on nothing"
+        assert refused["run"]["number"] == before["run"]["number"]
+        await until(lambda: operator.idle)
+        events = await kube.get(f"/apis/events.k8s.io/v1/namespaces/{kube_namespace}/events")
+        assert isinstance(events["items"], list)
+        (event,) = [
+            one
+            for one in events["items"]
+            if isinstance(one, dict) and one["reason"] == "InvalidSpec"
+        ]
+        assert event["type"] == "Warning"
+        assert str(event["note"]).startswith("spec.schedule.cron: ")
+
+        await apply()
+
+        after = await until_it_says("Stalled", None)
+        assert after["run"]["number"] == before["run"]["number"], "it is the same run"
+        await until(lambda: faults() == 1)

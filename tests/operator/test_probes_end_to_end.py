@@ -18,7 +18,8 @@ from reactorsync.resources import (
     ReactorSpec,
     condition_of,
 )
-from reactorsync.resources.scenario import AnomalyScenarioSpec, RunPhase
+from reactorsync.resources.scenario import AnomalyScenarioSpec
+from reactorsync.resources.scenario_status import RunPhase
 from reactorsync.service import Readiness
 from reactorsync.signals import SIGNAL_INDEX, SIGNAL_NAMES
 from reactorsync.store.postgres import PostgresStore

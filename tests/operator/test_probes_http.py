@@ -71,7 +71,7 @@ async def server() -> AsyncIterator[Server]:
 
 @pytest.fixture
 async def asker() -> AsyncIterator[HttpAsker]:
-    asker = HttpAsker(["127.0.0.1", "localhost"])
+    asker = HttpAsker(["127.0.0.1"])
     yield asker
     await asker.close()
 
@@ -93,9 +93,13 @@ async def test_the_status_is_all_that_counts(
     assert server.requests == [path]
 
 
-async def test_names_are_resolved(server: Server, asker: HttpAsker) -> None:
-    passed, _ = await asker.ask(HttpProbe(url=server.url(host="localhost")))
-    assert passed
+async def test_a_name_that_leads_to_this_machine_is_not_followed(server: Server) -> None:
+    asker = HttpAsker(["localhost"])
+    passed, seen = await asker.ask(HttpProbe(url=server.url(host="localhost")))
+    await asker.close()
+    assert not passed
+    assert seen.startswith("no answer (Client")
+    assert server.requests == []
 
 
 async def test_a_body_of_any_length_stays_unread(server: Server, asker: HttpAsker) -> None:
@@ -132,6 +136,9 @@ async def test_nobody_there(asker: HttpAsker) -> None:
         (["*.monitoring.svc"], "http://prometheus.monitoring.svc:9090/-/healthy"),
         (["10.0.0.7"], "http://10.0.0.7/"),
         (["::1"], "http://[::1]:8080/"),
+        (["[2001:db8::1]:8080"], "http://[2001:DB8:0::1]:8080/"),
+        (["[2001:db8::1]"], "http://[2001:db8::1]:8080/"),
+        (["127.0.0.1"], "http://127.0.0.1/"),
     ],
 )
 def test_hosts_on_the_list_are_asked(hosts: list[str], url: str) -> None:
@@ -158,6 +165,11 @@ def test_hosts_on_the_list_are_asked(hosts: list[str], url: str) -> None:
         (["100.100.100.200"], "http://100.100.100.200/", "metadata"),
         (["fd00:ec2::254"], "http://[fd00:ec2::254]/", "metadata"),
         (["0.0.0.0"], "http://0.0.0.0/", "metadata"),
+        (["168.63.129.16"], "http://168.63.129.16/", "metadata"),
+        (["192.0.0.192"], "http://192.0.0.192/", "metadata"),
+        (["::a9fe:a9fe"], "http://[::a9fe:a9fe]/", "link-local"),
+        (["[2001:db8::1]:8080"], "http://[2001:db8::1]:8081/", "host not allowed"),
+        (["*.0.0.1"], "http://127.0.0.1/", "loopback"),
     ],
 )
 def test_all_others_are_refused(hosts: list[str], url: str, why: str) -> None:
@@ -194,5 +206,5 @@ async def test_a_name_that_leads_to_metadata_is_not_followed() -> None:
 
 
 async def test_of_several_addresses_the_harmless_are_left() -> None:
-    resolver = GuardedResolver(Lying("169.254.169.254", "127.0.0.1"))
-    assert [one["host"] for one in await resolver.resolve("x")] == ["127.0.0.1"]
+    resolver = GuardedResolver(Lying("169.254.169.254", "127.0.0.1", "10.0.0.7"))
+    assert [one["host"] for one in await resolver.resolve("x")] == ["10.0.0.7"]

@@ -19,12 +19,13 @@ from reactorsync.bus.kafka import KafkaBus
 from reactorsync.bus.port import BrokerUnavailable
 from reactorsync.planning.targets import Candidate
 from reactorsync.resources import AnomalyScenario, AnomalyScenarioStatus
-from reactorsync.resources.scenario import ProbeResult, Run, RunPhase
+from reactorsync.resources.scenario_status import ProbeResult, Run, RunPhase
 from reactorsync.signals import SIGNAL_INDEX, SIGNAL_NAMES
 from reactorsync.wire.events import AlarmRaised, DiagnosisMade, Hypothesis
 from reactorsync.wire.frame import Frame, FrameOrigin, reactor_column
 from reactorsync.wire.keys import shard_of
 from reactorsync.wire.topics import Topics
+from reactorsync_operator.metrics import HTTP_ASKS, OPEN_PROBES
 from reactorsync_operator.observations import Observations
 from reactorsync_operator.probes import runner as runner_module
 from reactorsync_operator.probes.port import Probes
@@ -411,8 +412,10 @@ class TestRuns:
         looking = Looking(bus, topics)
         async with looking.going_on():
             looking.probes.want(drill(probe()), run(), UNITS)
+            await eventually(lambda: OPEN_PROBES._value.get() == 1)
             looking.gone.add(uid_of("drill"))
             await eventually(lambda: not looking.probes.outcomes(uid_of("drill"), 1))
+            await eventually(lambda: OPEN_PROBES._value.get() == 0)
 
 
 @asynccontextmanager
@@ -434,6 +437,11 @@ async def answering(statuses: list[int]) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
+def asked_so_far() -> dict[str, float]:
+    outcomes = ("expected", "unexpected", "refused")
+    return {outcome: HTTP_ASKS.labels(outcome)._value.get() for outcome in outcomes}
+
+
 class TestHttp:
     """Probes of addresses."""
 
@@ -441,11 +449,17 @@ class TestHttp:
         self, bus: KafkaBus, topics: Topics, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(runner_module, "ASK_SECONDS", 0.05)
+        asks = asked_so_far()
         looking = Looking(bus, topics, hosts=("127.0.0.1",))
         async with answering([500, 503, 200]) as url, looking.going_on():
             looking.probes.want(drill(probe(http={"url": url})), run(), ())
             await eventually(looking.passed)
         assert looking.outcome().message == "answered 200, expected 200"
+        assert asked_so_far() == {
+            **asks,
+            "expected": asks["expected"] + 1,
+            "unexpected": asks["unexpected"] + 2,
+        }
 
     async def test_its_time_is_limited(
         self, bus: KafkaBus, topics: Topics, monkeypatch: pytest.MonkeyPatch
@@ -460,10 +474,12 @@ class TestHttp:
         assert looking.outcome() == ProbeOutcome(message="answered 500, expected 200")
 
     async def test_without_leave_nothing_is_asked(self, bus: KafkaBus, topics: Topics) -> None:
+        asks = asked_so_far()
         looking = Looking(bus, topics)
         async with looking.going_on():
             asked = drill(probe(http={"url": "http://127.0.0.1:1/"}))
             looking.probes.want(asked, run(), ())
             await eventually(lambda: bool(looking.outcome().message))
         assert looking.outcome() == ProbeOutcome(message="host not allowed: 127.0.0.1")
+        assert asked_so_far() == {**asks, "refused": asks["refused"] + 1}
         assert looking.marked == [uid_of("drill")]

@@ -6,7 +6,7 @@ import pytest
 
 from reactorsync.planning.timeline import Window
 from reactorsync.resources import AnomalyScenarioSpec
-from reactorsync.resources.scenario import Run, RunPhase
+from reactorsync.resources.scenario_status import Run, RunPhase
 from reactorsync.wire.envelope import to_micros
 from reactorsync_operator.reconcile.probing import (
     LAG,

@@ -6,18 +6,27 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import count
+from typing import Any
 
 import pytest
 
 from reactorsync.bus.kafka import KafkaBus
+from reactorsync.bus.kafka_producer import KafkaProducer
 from reactorsync.bus.port import Partition, Record
 from reactorsync.bus.reading import read_to_end
-from reactorsync.wire.desired import DESIRED_TYPE, TOMBSTONE_TYPE, DesiredReactor, decode_desired
+from reactorsync.wire.desired import (
+    DESIRED_TYPE,
+    TOMBSTONE_TYPE,
+    DesiredReactor,
+    decode_desired,
+    tombstone_envelope,
+)
 from reactorsync.wire.envelope import Envelope
 from reactorsync.wire.keys import shard_of
 from reactorsync.wire.snapshot import decode_snapshot
 from reactorsync.wire.topics import SNAPSHOT_KEY, Topics
 from reactorsync_operator.leadership import NotLeading
+from reactorsync_operator.metrics import FOREIGN_REACTORS, OVERRULED
 from reactorsync_operator.publisher import Publisher
 from reactorsync_operator.reconcile.observed import ObservedReactor
 from reactorsync_operator.reconcile.reactor import plan_reactor
@@ -261,8 +270,8 @@ async def test_a_broker_that_forgot_everything_is_told_everything(
     await bus.close()
 
 
-async def test_what_belongs_to_other_namespaces_is_left_alone(
-    bus: KafkaBus, topics: Topics
+async def test_what_belongs_to_other_namespaces_is_left_alone_and_pointed_out(
+    bus: KafkaBus, topics: Topics, caplog: pytest.LogCaptureFixture
 ) -> None:
     everywhere = Publisher(bus, topics)
     for name in ("bruce-1", "bruce-2"):
@@ -273,11 +282,31 @@ async def test_what_belongs_to_other_namespaces_is_left_alone(
     elsewhere = Publisher(bus, topics, namespaces=["east"])
     async with publishing(elsewhere):
         await eventually(lambda: elsewhere.idle)
+    assert FOREIGN_REACTORS._value.get() == 2
+    (pointed_out,) = [one for one in caplog.records if "TOPIC_PREFIX" in one.getMessage()]
+    assert "2 reactors" in pointed_out.getMessage()
     assert len(states(await records(bus, topics))) == before, "no tombstones"
     here = Publisher(bus, topics, namespaces=["default"])
     here.offer(desired("bruce-1"))
     async with publishing(here):
         await eventually(lambda: here.idle)
+    assert FOREIGN_REACTORS._value.get() == 0
+    assert [name for name, state in states(await records(bus, topics)) if state is None] == [
+        "bruce-2"
+    ]
+
+
+async def test_a_reactor_that_cannot_be_read_is_not_taken_for_gone(
+    bus: KafkaBus, topics: Topics
+) -> None:
+    before = Publisher(bus, topics)
+    for name in ("bruce-1", "bruce-2"):
+        before.offer(desired(name))
+    async with publishing(before):
+        await eventually(lambda: before.idle)
+    again = Publisher(bus, topics, leaves_alone=lambda key: key == "default/bruce-1")
+    async with publishing(again):
+        await eventually(lambda: again.idle)
     assert [name for name, state in states(await records(bus, topics)) if state is None] == [
         "bruce-2"
     ]
@@ -290,3 +319,123 @@ async def test_without_the_lease_nothing_is_published(bus: KafkaBus, topics: Top
     with pytest.raises(NotLeading):
         await asyncio.wait_for(publisher.session(), 10)
     assert await records(bus, topics) == []
+
+
+async def written_elsewhere(
+    bus: KafkaBus, topics: Topics, key: str, state: DesiredReactor | None
+) -> None:
+    """What a process writes that led before and does not know yet that it does no more."""
+    producer = bus.producer(client_id="ended")
+    await producer.start()
+    now_us = time.time_ns() // 1000
+    if state is not None:
+        envelope = state.envelope(source="operator", time_us=now_us)
+    else:
+        envelope = tombstone_envelope(key, source="operator", time_us=now_us)
+    await producer.send(
+        topics.reactors,
+        state.encode() if state is not None else None,
+        key=key.encode(),
+        headers=envelope.headers(),
+        partition=shard_of(key, topics.shards),
+    )
+    await producer.stop()
+
+
+@pytest.mark.parametrize("late", [900, None])
+async def test_what_an_ended_leader_still_writes_is_put_right(
+    bus: KafkaBus, topics: Topics, late: int | None
+) -> None:
+    publisher = Publisher(bus, topics)
+    publisher.offer(desired("bruce-1"))
+    async with publishing(publisher):
+        await eventually(lambda: publisher.idle)
+        overruled = OVERRULED._value.get()
+        state = desired("bruce-1", late) if late is not None else None
+        await written_elsewhere(bus, topics, "default/bruce-1", state)
+        await eventually(lambda: OVERRULED._value.get() > overruled)
+        await eventually(lambda: publisher.idle)
+        assert OVERRULED._value.get() == overruled + 1
+    assert states(await records(bus, topics)) == [
+        ("bruce-1", 1000),
+        ("bruce-1", late),
+        ("bruce-1", 1000),
+    ]
+
+
+async def test_what_an_ended_leader_brings_back_is_deleted_again(
+    bus: KafkaBus, topics: Topics
+) -> None:
+    publisher = Publisher(bus, topics)
+    async with publishing(publisher):
+        await eventually(lambda: publisher.idle)
+        await written_elsewhere(bus, topics, "default/bruce-1", desired("bruce-1"))
+        await eventually(lambda: publisher.publication("default/bruce-1") is not None)
+        await eventually(lambda: publisher.publication("default/bruce-1") is None)
+    assert states(await records(bus, topics)) == [("bruce-1", 1000), ("bruce-1", None)]
+
+
+async def test_what_somebody_else_writes_as_it_is_wanted_stays(
+    bus: KafkaBus, topics: Topics
+) -> None:
+    publisher = Publisher(bus, topics)
+    publisher.offer(desired("bruce-1"))
+    async with publishing(publisher):
+        await eventually(lambda: publisher.idle)
+        first = publisher.publication("default/bruce-1")
+        await written_elsewhere(bus, topics, "default/bruce-1", desired("bruce-1"))
+        await eventually(lambda: publisher.publication("default/bruce-1") != first)
+        await asyncio.sleep(0.3)
+    assert states(await records(bus, topics)) == [("bruce-1", 1000)] * 2
+
+
+async def test_two_that_both_believe_that_they_lead_do_not_race(
+    bus: KafkaBus, topics: Topics
+) -> None:
+    one, other = Publisher(bus, topics), Publisher(bus, topics)
+    one.offer(desired("bruce-1"))
+    other.offer(desired("bruce-1", 900))
+    async with publishing(one), publishing(other):
+        await eventually(lambda: one.complete.is_set() and other.complete.is_set())
+        await asyncio.sleep(2)
+    assert len(states(await records(bus, topics))) <= 6
+
+
+async def test_what_others_make_of_the_topic_is_known(bus: KafkaBus, topics: Topics) -> None:
+    here = Publisher(bus, topics, namespaces=["west"])
+    everywhere = Publisher(bus, topics)
+    async with publishing(here):
+        await eventually(lambda: here.idle)
+        assert here.readings_per_second_elsewhere == 0
+        everywhere.offer(desired("bruce-1"))
+        everywhere.offer(desired("bruce-2"))
+        async with publishing(everywhere):
+            await eventually(lambda: everywhere.idle)
+            await eventually(lambda: here.readings_per_second_elsewhere == 2)
+            everywhere.withdraw("default/bruce-2")
+            await eventually(lambda: here.readings_per_second_elsewhere == 1)
+    assert here.publication("default/bruce-1") is None
+
+
+async def test_without_the_lease_nothing_more_is_sent_at_the_end(
+    bus: KafkaBus, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends: list[str] = []
+    for name in ("stop", "discard"):
+        end = getattr(KafkaProducer, name)
+
+        async def noting(self: KafkaProducer, name: str = name, end: Any = end) -> None:
+            ends.append(name)
+            await end(self)
+
+        monkeypatch.setattr(KafkaProducer, name, noting)
+    leads = True
+    publisher = Publisher(bus, topics, may_write=lambda: leads)
+    async with publishing(publisher):
+        await eventually(lambda: publisher.idle)
+    leads = False
+    publisher.offer(desired("bruce-1"))
+    with pytest.raises(NotLeading):
+        async with publishing(publisher):
+            await eventually(lambda: ends[-1] == "discard")
+    assert ends == ["stop", "discard"]

@@ -9,7 +9,7 @@ import pytest
 
 from reactorsync.resources import AnomalyScenario, AnomalyScenarioStatus, Reactor, condition_of
 from reactorsync.resources.reactor import HealthState
-from reactorsync.resources.scenario import Run, RunPhase
+from reactorsync.resources.scenario_status import Run, RunPhase
 from reactorsync.wire.desired import default_seed
 from reactorsync.wire.envelope import to_micros
 from reactorsync_operator.reconcile.observed import (
@@ -31,7 +31,7 @@ def leaking(start: datetime = NOON) -> AnomalyScenario:
         start_time=start,
         end_time=start + timedelta(seconds=600),
     )
-    return scenario(status=AnomalyScenarioStatus(run=run))
+    return scenario(status=AnomalyScenarioStatus(observed_generation=1, run=run))
 
 
 def acting(injected: float = 0, recovered: float | None = None) -> Mapping[str, FaultReport]:
@@ -245,12 +245,17 @@ class TestActiveFaults:
         assert self.shown(plan) == []
 
     def test_one_that_was_lifted_is_shown_until_the_lifting_is_acknowledged(self) -> None:
-        lifted = replace(streaming(faults=acting()), report=None)
         before = streaming(None, leaking(), faults=acting())
-        assert before.report is not None
-        waiting = replace(lifted, report=before.report)
-        assert self.shown(plan_reactor(waiting, after(1))) == ["leak"]
-        assert self.shown(plan_reactor(streaming(faults=acting()), after(1))) == []
+        lifted = replace(written(before, plan_reactor(before, after(1))), scenarios=())
+        assert self.shown(plan_reactor(lifted, after(2))) == ["leak"]
+        acknowledged = replace(lifted, report=streaming(faults=acting()).report)
+        assert self.shown(plan_reactor(acknowledged, after(2))) == []
+
+    def test_one_that_was_over_is_not_shown_again(self) -> None:
+        before = streaming(None, leaking(), faults=acting())
+        lost = replace(written(before, plan_reactor(before, after(1))), scenarios=())
+        over = written(lost, plan_reactor(lost, after(601)))
+        assert self.shown(plan_reactor(over, after(602))) == []
 
     def test_expiry_wins_even_if_nobody_reports_it(self) -> None:
         observed = streaming(None, leaking(), faults=acting())
@@ -270,7 +275,8 @@ class TestActiveFaults:
         reports = {}
         for name in ("one", "two", "three"):
             run = Run(number=1, phase=RunPhase.RUNNING, start_time=NOON, end_time=after(60))
-            drills.append(scenario(name, stages=stages, status=AnomalyScenarioStatus(run=run)))
+            status = AnomalyScenarioStatus(observed_generation=1, run=run)
+            drills.append(scenario(name, stages=stages, status=status))
             for stage in stages:
                 moment = to_micros(NOON)
                 reports[f"{uid_of(name)}/1/{stage['name']}"] = FaultReport(

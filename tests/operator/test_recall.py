@@ -8,7 +8,7 @@ from reactorsync.resources import (
     ReactorStatus,
 )
 from reactorsync.resources.reactor import GeneratorRef
-from reactorsync.resources.scenario import Run, RunPhase
+from reactorsync.resources.scenario_status import Run, RunPhase
 from reactorsync_operator.recall import recalled_report, relevant_since
 from reactorsync_operator.reconcile.observed import Publication, ReactorReport
 from tests.core.planning.build import NOON, after, reactor, scenario

@@ -14,9 +14,10 @@ import pytest
 
 from reactorsync.kube import Cluster, KubeClient
 from reactorsync.resources import Condition, ConditionStatus, Reactor, ReactorStatus
+from reactorsync_operator.event_body import NOTE_BYTES
 from reactorsync_operator.rate_cap import OVERALL, PER_OBJECT, PER_REASON, RateCap
 from reactorsync_operator.recorder import (
-    NOTE_BYTES,
+    GIVE_UP_SECONDS,
     QUEUED,
     SERIES_SECONDS,
     UPDATE_SECONDS,
@@ -309,6 +310,19 @@ class TestAnApiServerThat:
         [warning] = [record for record in caplog.records if record.levelno == logging.WARNING]
         assert "namespace default" in warning.message
         assert "may not create events" in warning.message
+
+    async def test_forbids_it_for_a_while_is_asked_again(self, api: ApiServer) -> None:
+        api.mock["post"][:1] << 403 << {"kind": "Status", "message": "may not create events"}
+        api.mock["post"] << 201 << {}
+        recorder = api.recorder()
+        async with running(recorder):
+            lose(recorder)
+            await until(lambda: recorder.waiting == 0)
+            api.clock.seconds += GIVE_UP_SECONDS + 1
+            lose(recorder, "bruce-2")
+            assert recorder.waiting == 1
+            await until(lambda: recorder.waiting == 0)
+        assert len(api.posted) == 2
 
     async def test_terminates_the_namespace_is_no_reason_to_give_up(self, api: ApiServer) -> None:
         text = "unable to create new content in namespace default because it is being terminated"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from reactorsync.resources.scenario import RunPhase
+from reactorsync.resources.scenario_status import RunPhase
 from reactorsync.wire.events import FaultInjected
 from tests.core.planning.build import LEAK, NOON, after
 from tests.operator.world import World
@@ -137,6 +137,10 @@ class TestThatDoesNotGoAsDeclared:
         assert world.says("Ready") == ("True", "Active")
         (failure,) = world.status().failures
         assert (failure.reactor, failure.reason) == ("bruce-9", "NotFound")
+        assert world.says("TargetsResolved") == ("False", "TargetsMissing")
+        resolved = world.condition("TargetsResolved")
+        assert resolved is not None
+        assert resolved.message == "1 reactor chosen, but there is none named bruce-9"
         world.until(700)
         assert world.says("Succeeded") == ("False", "TargetsFailed")
 
@@ -144,9 +148,59 @@ class TestThatDoesNotGoAsDeclared:
         world.apply(stages=[{"name": "dilution", "fault": "BoronDilution"}])
         world.pass_time(1)
         assert world.faulty() == set()
-        assert world.says("Ready") == ("False", "NoTargets")
+        assert world.says("Ready") == ("False", "TargetsFailed")
+        ready = world.condition("Ready")
+        assert ready is not None
+        assert ready.message.startswith(
+            "acts on none of 3 reactors: a stage cannot act on 3 (bruce-1: stage dilution: "
+        )
+        resolved = world.condition("TargetsResolved")
+        assert resolved is not None
+        assert resolved.message == "3 of 3 matching reactors chosen; a stage cannot act on 3"
         assert {failure.reason for failure in world.status().failures} == {"Inapplicable"}
         assert world.status().targets.failed == 3
+
+    def test_where_another_comes_first(self, world: World) -> None:
+        world.apply("first", targets={"names": ["bruce-1", "bruce-2"]})
+        world.pass_time(1)
+        world.apply(conflictPolicy="Reject", targets={"names": ["bruce-1", "bruce-2"]})
+        world.pass_time(1)
+        assert world.says("Ready") == ("False", "Conflict")
+        assert world.says("Injected") == ("False", "Conflict")
+        assert world.says("TargetsResolved") == ("True", "Resolved")
+        ready = world.condition("Ready")
+        assert ready is not None
+        assert ready.message == (
+            "acts on none of 2 reactors: another scenario comes first on 2 (bruce-1: gives way "
+            "to scenario first)"
+        )
+        world.delete("first")
+        world.pass_time(1)
+        assert world.says("Ready") == ("True", "Active")
+
+    def test_whatever_goes_wrong_is_told_by_its_cause(self, world: World) -> None:
+        world.change_reactor("bruce-2", state="Suspended")
+        world.apply("first", targets={"names": ["bruce-1"]})
+        world.pass_time(1)
+        world.apply(conflictPolicy="Reject", targets={"selector": {}})
+        world.pass_time(1)
+        assert world.faulty() == {"bruce-1", "bruce-2", "bruce-3"}
+        resolved = world.condition("TargetsResolved")
+        assert resolved is not None
+        assert resolved.message == (
+            "3 of 3 matching reactors chosen; another scenario comes first on 1; 1 suspended"
+        )
+
+    def test_a_target_that_is_made_anew_is_counted_twice_of_two(self, world: World) -> None:
+        world.apply(targets={"names": ["bruce-1"]})
+        world.pass_time(1)
+        world.remove_reactor("bruce-1")
+        world.pass_time(1)
+        assert world.status().summary.endswith("1 of 1 injected, 1 since left out")
+        world.add_reactor("bruce-1")
+        world.pass_time(1)
+        assert world.status().summary.endswith("2 of 2 injected, 1 since left out")
+        assert world.status().targets.injected == 2
 
     def test_at_most_twenty_failures_are_listed(self, world: World) -> None:
         names = [f"gone-{number}" for number in range(10, 50)]
@@ -587,3 +641,59 @@ def test_the_time_of_a_condition_changes_only_with_its_status(world: World) -> N
     assert since["TargetsResolved"] == NOON
     assert since["Suspended"] == NOON
     assert since["Ready"] > ready.last_transition_time
+
+
+class TestAMistakenStart:
+    """A run that lay in the past injected nothing: whoever corrects its start gets one."""
+
+    @pytest.fixture
+    def missed(self, world: World) -> World:
+        world.apply(startTime=after(-100_000).isoformat())
+        world.pass_time(1)
+        assert world.says("Succeeded") == ("False", "Missed")
+        return world
+
+    def test_the_summary_says_that_it_was_missed(self, missed: World) -> None:
+        missed.pass_time(400)
+        assert missed.says("Ready") == ("True", "Missed")
+        assert missed.status().summary == "Run 1 missed: it would have ended 2026-05-31T08:23:20Z"
+
+    def test_another_time_starts_another_run(self, missed: World) -> None:
+        missed.apply(startTime=after(100).isoformat())
+        missed.settle()
+        run = missed.status().run
+        assert run is not None
+        assert (run.number, run.phase, run.start_time) == (2, RunPhase.PENDING, after(100))
+        missed.until(705)
+        assert missed.says("Succeeded") == ("True", "Completed")
+        assert [one.number for one in missed.status().history] == [1]
+
+    def test_no_time_at_all_starts_it_at_once(self, missed: World) -> None:
+        missed.apply(startTime=None)
+        missed.pass_time(1)
+        assert missed.says("Ready") == ("True", "Active")
+
+    def test_another_mistake_is_missed_again(self, missed: World) -> None:
+        missed.apply(startTime=after(-50_000).isoformat())
+        missed.pass_time(1)
+        run = missed.status().run
+        assert run is not None
+        assert (run.number, run.start_time) == (2, after(-50_000))
+        assert missed.says("Succeeded") == ("False", "Missed")
+        assert missed.faulty() == set()
+
+    def test_any_other_edit_starts_nothing(self, missed: World) -> None:
+        missed.apply(priority=3)
+        missed.until(100)
+        run = missed.status().run
+        assert run is not None
+        assert run.number == 1
+
+    def test_one_that_injected_is_not_run_again_by_its_start(self, world: World) -> None:
+        world.apply(startTime=after(10).isoformat())
+        world.until(700)
+        world.apply(startTime=after(900).isoformat())
+        world.until(1000)
+        run = world.status().run
+        assert run is not None
+        assert run.number == 1

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from reactorsync.resources.scenario import RunPhase
+from reactorsync.planning.targets import rank
+from reactorsync.resources.scenario_status import RunPhase
+from reactorsync.wire.desired import DesiredReactor
 from reactorsync_operator.reconcile.guards import Guards
 from tests.core.planning.build import LEAK, NOON, after
 from tests.operator.world import World
@@ -84,6 +86,56 @@ class TestHeldClock:
         run = world.status().run
         assert run is not None
         assert (run.start_time, run.end_time) == (after(1060), after(1660))
+
+    def test_a_start_named_while_it_is_held_counts_from_then(self, world: World) -> None:
+        world.apply(startTime=after(100).isoformat())
+        world.until(40)
+        world.apply(**HOLD)
+        world.until(60)
+        world.apply(startTime=after(500).isoformat())
+        world.until(80)
+        world.apply(priority=3)
+        world.until(90)
+        run = world.status().run
+        assert run is not None
+        assert (run.phase, run.start_time, run.held_since) == (
+            RunPhase.PENDING,
+            after(500),
+            after(60),
+        )
+        world.apply(state="Active")
+        world.settle()
+        run = world.status().run
+        assert run is not None
+        assert (run.start_time, run.end_time) == (after(530), after(1130))
+
+    @pytest.mark.parametrize("born", [50, 150], ids=["while it ran", "while it was held"])
+    def test_a_static_choice_stays_closed_however_far_the_start_moves(
+        self, world: World, born: float
+    ) -> None:
+        world.apply(targets={"selector": {}, "policy": "Static"})
+        world.settle()
+        chosen = {f"bruce-{number}" for number in (1, 2, 3)}
+        world.until(min(born, 100))
+        newcomers = [f"darlington-{number}" for number in range(8)]
+        for name in newcomers if born <= 100 else ():
+            world.add_reactor(name)
+        world.until(100)
+        world.apply(**HOLD)
+        world.until(150)
+        for name in newcomers if born > 100 else ():
+            world.add_reactor(name)
+        world.until(200)
+        world.apply(state="Active")
+        world.pass_time(1)
+        run = world.status().run
+        assert run is not None
+        assert run.start_time == after(100)
+        cutoff = run.selection_cutoff or ""
+        ranks = [rank(0, one.metadata.uid) for one in world.reactors.values() if one.metadata.uid]
+        assert sum(one <= cutoff for one in ranks) > 3, "a newcomer of lower rank"
+        assert world.faulty() == chosen
+        assert run.selection_time == NOON
 
     def test_an_operator_that_is_killed_keeps_it_held(self, world: World) -> None:
         world.apply()
@@ -208,6 +260,19 @@ class TestEnvironment:
         world.pass_time(1)
         assert len(world.faulty()) == 2
 
+    def test_a_dry_run_follows_what_would_be_refused(self) -> None:
+        world = fleet_of(4, guards=Guards(max_targets_percent=50))
+        world.apply(targets={"selector": {}, "count": 2}, mode="DryRun")
+        for reactors, is_refused in ((4, False), (3, True), (4, False)):
+            if len(world.reactors) > reactors:
+                world.remove_reactor("bruce-1")
+            elif len(world.reactors) < reactors:
+                world.add_reactor("bruce-1")
+            world.settle()
+            ready = world.condition("Ready")
+            assert ready is not None
+            assert ("would be refused" in ready.message) is is_refused
+
     def test_a_dry_run_tells_what_would_be_refused(self) -> None:
         world = fleet_of(2)
         world.apply(environment="training", mode="DryRun")
@@ -308,6 +373,167 @@ class TestBlastRadius:
         assert run.start_time == after(3650)
 
 
+class TestEditedBeforeInjection:
+    """No edit takes a run past a guard once it has its number."""
+
+    @pytest.fixture
+    def guarded(self) -> World:
+        return fleet_of(4, guards=Guards(max_targets_percent=50))
+
+    @pytest.mark.parametrize("policy", ["Static", "Dynamic"])
+    @pytest.mark.parametrize("is_suspended", [False, True])
+    def test_of_more_targets_than_allowed_none_is_struck(
+        self, guarded: World, policy: str, is_suspended: bool
+    ) -> None:
+        one = {"selector": {}, "count": 1, "policy": policy}
+        guarded.apply(targets=one, startDelaySeconds=60)
+        guarded.pass_time(5)
+        if is_suspended:
+            guarded.apply(state="Suspended")
+            guarded.pass_time(5)
+        guarded.apply(targets=one | {"count": 4})
+        guarded.pass_time(5)
+        if is_suspended:
+            guarded.apply(state="Active")
+            guarded.pass_time(5)
+        assert guarded.faulty() == set()
+        guarded.until(100)
+        assert guarded.faulty() == set()
+        assert guarded.says("Succeeded") == ("False", "GuardTripped")
+        succeeded = guarded.condition("Succeeded")
+        assert succeeded is not None
+        assert "4 of the namespace's 4 reactors chosen, at most 2" in succeeded.message
+        run = guarded.status().run
+        assert run is not None
+        assert (run.number, run.phase) == (1, RunPhase.ABORTED)
+        guarded.apply(targets=one, runToken="again", startDelaySeconds=None)
+        guarded.pass_time(1)
+        assert len(guarded.faulty()) == 1
+
+    def test_a_static_choice_that_is_open_does_not_grow_beyond_it(self, guarded: World) -> None:
+        guarded.label("bruce-1", {"unit": "1"})
+        unit = {"selector": {"matchLabels": {"unit": "1"}}, "policy": "Static"}
+        guarded.apply(targets=unit, startDelaySeconds=60)
+        guarded.pass_time(5)
+        for number in (2, 3, 4):
+            guarded.label(f"bruce-{number}", {"unit": "1"})
+        guarded.until(100)
+        assert len(guarded.faulty()) == 2
+
+    def test_leave_that_is_taken_back_ends_it(self, guarded: World) -> None:
+        override = {"guards": ["BlastRadius"], "reason": WHY}
+        guarded.apply(guardOverride=override, startDelaySeconds=60)
+        guarded.pass_time(5)
+        assert len(guarded.faulty()) == 4
+        guarded.apply(guardOverride=None)
+        guarded.until(100)
+        assert guarded.faulty() == set()
+        assert guarded.says("Succeeded") == ("False", "GuardTripped")
+
+    def test_another_environment_ends_it(self) -> None:
+        world = fleet_of(2)
+        world.apply(startDelaySeconds=60)
+        world.pass_time(5)
+        world.apply(environment="training")
+        world.until(100)
+        assert world.faulty() == set()
+        assert world.says("Succeeded") == ("False", "EnvironmentMismatch")
+
+    @pytest.mark.parametrize("start", [{"startDelaySeconds": 60}, {}])
+    def test_a_second_severe_one_does_not_begin(self, start: dict[str, Any]) -> None:
+        world = fleet_of(3, guards=Guards(max_severe_runs=1))
+        world.apply("first", stages=SEVERE)
+        later = [{**LEAK, "severityPercent": 10, "offsetSeconds": 0 if start else 100}]
+        world.apply("second", stages=later, **start)
+        world.until(20)
+        world.apply("second", stages=[later[0] | {"severityPercent": 100}])
+        world.until(150)
+        assert {fault[0] for fault in world.faults()} == {"first"}
+        assert world.says("Succeeded", "second") == ("False", "GuardTripped")
+
+    def test_nothing_is_published_before_the_edit_was_planned(self, guarded: World) -> None:
+        stages = [{**LEAK, "offsetSeconds": 100}]
+        guarded.apply(targets={"selector": {}, "count": 2}, stages=stages)
+        guarded.until(20)
+        assert len(guarded.faulty()) == 2
+        published = []
+        offer = guarded.topic.offer
+
+        def note(desired: DesiredReactor) -> None:
+            published.append(max((one.severity_permille for one in desired.faults), default=0))
+            offer(desired)
+
+        guarded.topic.offer = note  # type: ignore[method-assign]
+        guarded.apply(stages=[stages[0] | {"severityPercent": 100}], environment="training")
+        guarded.pass_time(5)
+        assert set(published) == {0}
+
+    def test_of_a_static_choice_other_ranks_make_another(self) -> None:
+        world = fleet_of(10, guards=Guards(max_targets_percent=20))
+        one = {"selector": {}, "count": 1, "policy": "Static"}
+        world.apply(targets=one, stages=[{**LEAK, "offsetSeconds": 300}])
+        world.until(10)
+        for seed in range(1, 6):
+            world.apply(targets=one | {"seed": seed})
+            world.pass_time(1)
+            assert len(world.faulty()) == 1
+        world.apply(**HOLD, targets=one | {"seed": 6})
+        world.pass_time(1)
+        world.apply(state="Active")
+        world.pass_time(1)
+        assert len(world.faulty()) == 1
+        run = world.status().run
+        assert run is not None
+        assert run.selection_cutoff is not None
+
+    def test_once_it_has_injected_it_goes_on(self, guarded: World) -> None:
+        override = {"guards": ["BlastRadius"], "reason": WHY}
+        guarded.apply(guardOverride=override)
+        guarded.until(10)
+        guarded.apply(guardOverride=None)
+        guarded.until(20)
+        assert len(guarded.faulty()) == 4
+
+    @pytest.mark.parametrize("policy", ["Static", "Dynamic"])
+    def test_the_next_run_of_a_schedule_that_replaces_is_judged_by_its_own_choice(
+        self, policy: str
+    ) -> None:
+        world = fleet_of(10, guards=Guards(max_targets_percent=50))
+        for number in range(1, 4):
+            world.label(f"bruce-{number}", {"unit": "1"})
+        world.apply(
+            schedule={"cron": "*/5 * * * *", "concurrencyPolicy": "Replace"},
+            targets={"selector": {"matchLabels": {"unit": "1"}}, "policy": policy},
+        )
+        world.until(310)
+        assert len(world.faulty()) == 3
+        for number in range(4, 11):
+            world.label(f"bruce-{number}", {"unit": "1"})
+        world.until(590)
+        assert len(world.faulty()) == (3 if policy == "Static" else 5)
+        world.until(620)
+        assert world.faulty() == set()
+        assert world.says("Stalled") == ("True", "GuardTripped")
+        for number in range(6, 11):
+            world.label(f"bruce-{number}", {})
+        world.pass_time(1)
+        run = world.status().run
+        assert run is not None
+        assert (run.number, len(world.faulty())) == (2, 5)
+
+    def test_a_replacing_run_still_begins_at_its_tick(self) -> None:
+        world = fleet_of(2)
+        world.apply(
+            schedule={"cron": "*/5 * * * *", "concurrencyPolicy": "Replace"},
+            targets={"selector": {}, "policy": "Static"},
+        )
+        world.until(900)
+        run = world.status().run
+        assert run is not None
+        assert (run.number, run.start_time) == (3, after(900))
+        assert len(world.faulty()) == 2
+
+
 class TestConcurrentSevere:
     """Severe runs do not pile up."""
 
@@ -321,7 +547,8 @@ class TestConcurrentSevere:
         guarded.pass_time(1)
         begun = [name for name in ("first", "second") if guarded.status(name).run is not None]
         (waiting,) = {"first", "second"} - set(begun)
-        assert guarded.says("Stalled", waiting) == ("True", "GuardTripped")
+        assert guarded.says("Stalled", waiting) is None, "it passes by itself"
+        assert guarded.says("Reconciling", waiting) == ("True", "GuardTripped")
         ready = guarded.condition("Ready", waiting)
         assert ready is not None
         assert ready.message == (
@@ -409,6 +636,60 @@ class TestAge:
         world.apply()
         world.until(3000)
         assert "leak-drill" in world.scenarios
+
+    def test_not_while_another_run_waits_to_be_allowed(self) -> None:
+        world = fleet_of(4, guards=Guards(max_targets_percent=50))
+        world.apply(targets={"selector": {}, "count": 2}, ttlSecondsAfterFinished=300)
+        world.until(700)
+        world.remove_reactor("bruce-1")
+        world.apply(runToken="again")
+        world.until(1400)
+        assert world.says("Stalled") == ("True", "GuardTripped")
+        assert "leak-drill" in world.scenarios
+
+    def test_not_while_another_run_waits_to_be_resumed(self, world: World) -> None:
+        world.apply(ttlSecondsAfterFinished=300)
+        world.until(700)
+        world.apply(runToken="again", state="Suspended")
+        world.until(1400)
+        assert "leak-drill" in world.scenarios
+
+    def test_an_age_given_late_counts_from_the_end(self, world: World) -> None:
+        world.apply()
+        world.until(2000)
+        world.apply(ttlSecondsAfterFinished=300)
+        world.settle()
+        assert world.scenarios == {}
+
+    def test_not_when_it_was_edited_meanwhile(self, world: World) -> None:
+        world.apply(ttlSecondsAfterFinished=300)
+        world.until(890)
+        world.now = world.topic.now = after(970)
+        world.reconciler.mark_due()
+        world.reconciler.work(seconds=60)
+        assert len(world.statuses.deleted) == 1
+        world.apply(runToken="again")
+        world.settle()
+        assert "leak-drill" in world.scenarios
+        assert len(world.faulty()) == 3
+
+    @pytest.mark.parametrize("age", [0, 300])
+    def test_so_it_is_when_its_run_was_missed(self, world: World, age: int) -> None:
+        world.apply(startTime=after(-100_000).isoformat(), ttlSecondsAfterFinished=age)
+        world.pass_time(1, report=False)
+        assert world.scenarios == {} or world.says("Succeeded") == ("False", "Missed")
+        world.pass_time(age - 2, report=False)
+        assert (world.scenarios == {}) is (age == 0)
+        world.pass_time(2, report=False)
+        assert world.scenarios == {}
+
+    def test_so_it_is_at_once_when_that_is_asked_for(self, world: World) -> None:
+        world.apply(ttlSecondsAfterFinished=0)
+        world.until(600)
+        world.report()
+        world.settle()
+        world.pass_time(2, report=False)
+        assert world.scenarios == {}
 
     def test_another_run_gives_it_another_life(self, world: World) -> None:
         world.apply(ttlSecondsAfterFinished=300)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from reactorsync.resources.scenario import RunPhase
+from reactorsync.resources.scenario_status import RunPhase
 from tests.core.planning.build import NOON, after
 from tests.operator.world import World
 
@@ -105,6 +105,46 @@ class TestBefore:
         world.passes("steady")
         world.settle()
         assert len(world.faulty()) == 3
+
+    @pytest.mark.parametrize("start", [30, 90, 115])
+    def test_late_they_have_their_time_all_the_same(self, world: World, start: float) -> None:
+        world.now = world.topic.now = after(120)
+        world.apply(startTime=after(start).isoformat(), probes=STEADY)
+        world.settle()
+        run = world.status().run
+        assert run is not None
+        begin = 120 if start < 115 else start
+        assert (run.phase, run.start_time) == (RunPhase.PROBING, after(begin))
+        world.pass_time(20)
+        world.passes("steady")
+        world.pass_time(1)
+        assert len(world.faulty()) == 3
+
+    def test_nor_does_an_operator_fail_them_that_was_away_at_the_start(self, world: World) -> None:
+        world.apply(startDelaySeconds=60, probes=STEADY)
+        world.pass_time(5)
+        world.now = world.topic.now = after(200)
+        world.start_operator()
+        world.settle()
+        run = world.status().run
+        assert run is not None
+        assert (run.number, run.phase, run.start_time, run.end_time) == (
+            1,
+            RunPhase.PROBING,
+            after(200),
+            after(800),
+        )
+        world.until(235)
+        assert world.says("Succeeded") == ("False", "SteadyStateNotMet")
+
+    def test_a_run_that_nobody_saw_at_all_is_not_made_up_for(self, world: World) -> None:
+        world.apply(startDelaySeconds=60, probes=STEADY)
+        world.pass_time(5)
+        world.now = world.topic.now = after(1000)
+        world.start_operator()
+        world.until(1100)
+        assert world.faulty() == set()
+        assert world.says("Succeeded") == ("False", "NotInjected")
 
     def test_what_passed_for_one_run_does_not_count_for_the_next(self, world: World) -> None:
         world.apply(probes=STEADY)
@@ -246,6 +286,17 @@ class TestVerdict:
         world.apply(abortWhen=[probe("too-hot")])
         world.until(700)
         assert world.says("Succeeded") == ("True", "Completed")
+
+    def test_there_is_no_score_when_nobody_can_tell_what_happened(self, world: World) -> None:
+        world.apply(probes=[probe("seen")])
+        world.until(20)
+        world.passes("seen")
+        world.settle()
+        world.now = world.topic.now = after(700)
+        world.start_operator(replay=[])
+        world.settle()
+        assert world.says("Succeeded") == ("Unknown", "NotReported")
+        assert world.status().score is None
 
     def test_the_score_goes_into_the_history(self, world: World) -> None:
         world.apply(probes=[probe("seen")])

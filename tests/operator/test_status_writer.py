@@ -19,12 +19,15 @@ from reactorsync.resources import (
     ReactorSpec,
     ReactorStatus,
 )
-from reactorsync.store import NotFound, StoreUnavailable
+from reactorsync.store import Forbidden, NotFound, StoreUnavailable
+from reactorsync.store.port import Failed
 from reactorsync.store.postgres import PostgresStore
+from reactorsync_operator import patience
+from reactorsync_operator.event_body import Subject
 from reactorsync_operator.fleet import Fleet, WorkKey
 from reactorsync_operator.leadership import NotLeading
 from reactorsync_operator.recorder import Recorder
-from reactorsync_operator.status_writer import FIRST_HOLD_SECONDS, StatusWriter
+from reactorsync_operator.status_writer import FIRST_HOLD_SECONDS, OVERDUE_SECONDS, StatusWriter
 
 INTERVAL_SECONDS = 0.4
 
@@ -39,7 +42,9 @@ class Surroundings:
         writers: int = 1,
         batch: int = 500,
         may_write: Callable[[], bool] = lambda: True,
+        all_asked: Callable[[], bool] = lambda: True,
         recorder: Recorder | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.store = store
         self.replanned: list[str] = []
@@ -49,10 +54,11 @@ class Surroundings:
             self.fleet,
             replan=self._replan,
             interval_seconds=INTERVAL_SECONDS,
-            clock=time.monotonic,
+            clock=clock,
             writers=writers,
             batch=batch,
             may_write=may_write,
+            all_asked=all_asked,
             recorder=recorder,
         )
 
@@ -96,8 +102,8 @@ async def around(store: PostgresStore) -> AsyncIterator[Surroundings]:
         yield around
 
 
-async def eventually(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+async def eventually(condition: Callable[[], bool], *, seconds: float = 5) -> None:
+    async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.01)
 
@@ -205,7 +211,7 @@ async def test_a_thousand_are_written_in_a_few_batches(
     for stored in reactors:
         around.writer.offer(with_alarms(stored, 1))
     async with writing(around.writer):
-        await eventually(lambda: around.writer.idle and sum(sizes) == 1000)
+        await eventually(lambda: around.writer.idle and sum(sizes) == 1000, seconds=30)
     assert len(sizes) <= 4
 
 
@@ -251,6 +257,47 @@ async def test_it_does_not_wait_for_ever_nor_ever_again(around: Surroundings) ->
         again.writer.offer(silent)
         await eventually(lambda: again.known("bruce-1").status == silent.status)
     assert time.monotonic() - began < FIRST_HOLD_SECONDS / 2
+
+
+async def test_before_all_generators_were_asked_none_can_have_answered(
+    store: PostgresStore,
+) -> None:
+    asked = False
+    around = Surroundings(store, all_asked=lambda: asked)
+    stored, other = await around.add("bruce-1"), await around.add("bruce-2")
+    async with writing(around.writer):
+        around.writer.offer(with_ready(stored, ConditionStatus.FALSE, "AwaitingGenerator"))
+        unavailable = with_ready(other, ConditionStatus.FALSE, "DeliveryUnavailable")
+        around.writer.offer(unavailable)
+        await eventually(lambda: around.known("bruce-2").status == unavailable.status)
+        await asyncio.sleep(FIRST_HOLD_SECONDS * 1.5)
+        assert around.known("bruce-1") == stored
+        asked = True
+        await eventually(lambda: around.known("bruce-1").status.observed_generation == 1)
+
+
+async def test_at_a_cold_start_each_reactor_is_written_once_however_slow_the_store(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    around = Surroundings(store, writers=2, batch=1)
+    reactors = [await around.add(f"unit-{number}") for number in range(20)]
+    replace_statuses = store.replace_statuses
+    written: list[str] = []
+
+    async def slowly(resources: Sequence[Reactor]) -> object:
+        written.extend(resource.metadata.name for resource in resources)
+        await asyncio.sleep(0.1)
+        return await replace_statuses(resources)
+
+    monkeypatch.setattr(store, "replace_statuses", slowly)
+    async with writing(around.writer):
+        for stored in reactors:
+            around.writer.offer(with_ready(stored, ConditionStatus.FALSE, "AwaitingGenerator"))
+        for stored in reactors:
+            await asyncio.sleep(FIRST_HOLD_SECONDS / 8)
+            around.writer.offer(with_ready(stored, ConditionStatus.TRUE, "Streaming"))
+        await eventually(lambda: around.writer.idle)
+    assert written == [stored.metadata.name for stored in reactors]
 
 
 async def test_a_slow_object_holds_up_itself_alone(
@@ -299,6 +346,8 @@ class Told:
     def __init__(self) -> None:
         self.changes: list[tuple[int, int]] = []
         self.expired: list[str] = []
+        self.kept: list[tuple[str, str]] = []
+        self.refused: list[str] = []
 
     def record(self, before: Reactor | AnomalyScenario, after: Reactor | AnomalyScenario) -> None:
         assert before.metadata.uid == after.metadata.uid
@@ -306,6 +355,15 @@ class Told:
 
     def record_expiry(self, scenario: AnomalyScenario) -> None:
         self.expired.append(scenario.metadata.name)
+
+    def record_kept(self, resource: Reactor | AnomalyScenario, problem: str) -> None:
+        self.kept.append((resource.metadata.name, problem))
+
+    def record_refusal(self, resource: Reactor | AnomalyScenario) -> None:
+        self.refused.append(resource.metadata.name)
+
+    def record_invalid(self, subject: Subject, problem: str) -> None:
+        raise AssertionError(f"{subject.name}: {problem}")
 
     async def run(self) -> None:
         return
@@ -315,6 +373,27 @@ async def test_each_written_status_is_recorded_with_the_one_before(store: Postgr
     told = Told()
     around = Surroundings(store, recorder=told)
     stored = await around.add("bruce-1")
+    async with writing(around.writer):
+        around.writer.offer(with_ready(stored, ConditionStatus.TRUE, "Streaming"))
+        await eventually(lambda: bool(told.changes))
+    assert told.changes == [(0, 1)]
+
+
+async def test_a_watch_that_is_quicker_than_the_answer_takes_no_announcement_away(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = Told()
+    around = Surroundings(store, recorder=told)
+    stored = await around.add("bruce-1")
+    replace_statuses = store.replace_statuses
+
+    async def told_first(resources: Sequence[Reactor]) -> Sequence[Reactor]:
+        written = await replace_statuses(resources)
+        for one in written:
+            around.fleet.put_reactor(one)
+        return written
+
+    monkeypatch.setattr(store, "replace_statuses", told_first)
     async with writing(around.writer):
         around.writer.offer(with_ready(stored, ConditionStatus.TRUE, "Streaming"))
         await eventually(lambda: bool(told.changes))
@@ -348,3 +427,188 @@ async def test_what_is_over_is_deleted_unless_it_is_another_by_now(
     with pytest.raises(NotFound):
         await store.get(Reactor, "default", "bruce-1")
     assert (await around.stored("bruce-2")).metadata.uid == again.metadata.uid
+
+
+async def test_what_became_urgent_while_a_write_was_under_way_is_written_right_after_it(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    around = Surroundings(store)
+    stored = await around.add("bruce-1")
+    replace_statuses = store.replace_statuses
+    release, begun = asyncio.Event(), asyncio.Event()
+
+    async def held(resources: Sequence[Reactor]) -> Sequence[Reactor]:
+        written = await replace_statuses(resources)
+        around.fleet.put_reactor(written[0])
+        begun.set()
+        await release.wait()
+        return written
+
+    monkeypatch.setattr(store, "replace_statuses", held)
+    async with writing(around.writer):
+        around.writer.offer(with_alarms(stored, 1))
+        await begun.wait()
+        around.writer.offer(with_alarms(around.known("bruce-1"), 2), urgent=True)
+        began = time.monotonic()
+        release.set()
+        await eventually(lambda: around.known("bruce-1").status.open_alarms == 2)
+        assert time.monotonic() - began < INTERVAL_SECONDS * 0.8
+
+
+async def test_a_status_that_is_refused_is_told_and_not_tried_again_at_once_however_urgent(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = Told()
+    around = Surroundings(store, recorder=told, batch=1)
+    stored = await around.add("bruce-1")
+    attempts = 0
+
+    async def refuse(resources: Sequence[Reactor]) -> Sequence[Reactor]:
+        nonlocal attempts
+        attempts += 1
+        return []
+
+    replace_statuses = store.replace_statuses
+    monkeypatch.setattr(store, "replace_statuses", refuse)
+    around.writer._replan = lambda key: around.writer.offer(
+        with_alarms(around.fleet.reactors[key.name], 1), urgent=True
+    )
+    async with writing(around.writer):
+        around.writer.offer(with_alarms(stored, 1), urgent=True)
+        await eventually(lambda: attempts > 0)
+        await asyncio.sleep(0.5)
+        assert attempts == 1
+        assert told.refused == ["bruce-1"]
+        monkeypatch.setattr(store, "replace_statuses", replace_statuses)
+        spec = stored.spec.model_copy(update={"power_setpoint_permille": 900})
+        edited = await store.replace(stored.model_copy(update={"spec": spec}))
+        around.fleet.put_reactor(edited)
+        around.writer.offer(with_alarms(edited, 2))
+        await eventually(lambda: around.known("bruce-1").status.open_alarms == 2)
+
+
+@pytest.mark.parametrize("error", [Forbidden("no right"), Failed("500")], ids=["403", "500"])
+async def test_an_object_that_cannot_be_written_holds_up_no_other(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch, error: StoreUnavailable
+) -> None:
+    around = Surroundings(store, batch=1)
+    barred = await around.add("bruce-0")
+    others = [await around.add(f"unit-{number}") for number in range(20)]
+    replace_statuses = store.replace_statuses
+    attempts = 0
+    is_barred = True
+
+    async def sometimes(resources: Sequence[Reactor]) -> Sequence[Reactor]:
+        nonlocal attempts
+        if is_barred and resources[0].metadata.name == "bruce-0":
+            attempts += 1
+            raise error
+        return await replace_statuses(resources)
+
+    monkeypatch.setattr(store, "replace_statuses", sometimes)
+    monkeypatch.setattr(patience, "FAILED_PAUSE_SECONDS", 0.4)
+    async with writing(around.writer):
+        for resource in (barred, *others):
+            around.writer.offer(with_alarms(resource, 1))
+        await eventually(
+            lambda: all(around.known(f"unit-{n}").status.open_alarms for n in range(20))
+        )
+        assert attempts <= 3
+        is_barred = False
+        await eventually(lambda: around.known("bruce-0").status.open_alarms == 1)
+
+
+async def test_two_that_write_one_status_are_noticed_and_the_fight_slows_down(
+    around: Surroundings, caplog: pytest.LogCaptureFixture
+) -> None:
+    await around.add("bruce-1")
+
+    async def ours(alarms: int) -> None:
+        around.writer.offer(with_alarms(around.known("bruce-1"), alarms), urgent=True)
+        await eventually(lambda: around.known("bruce-1").status.open_alarms == alarms)
+
+    async def theirs() -> None:
+        around.fleet.put_reactor(
+            await around.store.replace_status(with_alarms(await around.stored("bruce-1"), 99))
+        )
+
+    for alarms in range(1, patience.OVERWRITTEN_TIMES + 1):
+        await ours(alarms)
+        await theirs()
+    around.writer.offer(with_alarms(around.known("bruce-1"), 9), urgent=True)
+    await asyncio.sleep(INTERVAL_SECONDS * 2)
+    assert (await around.stored("bruce-1")).status.open_alarms == 99
+    (line,) = [one for one in caplog.records if "keeps replacing" in one.getMessage()]
+    assert "namespace default" in line.getMessage()
+
+
+async def test_changes_of_users_are_no_fight(
+    around: Surroundings, caplog: pytest.LogCaptureFixture
+) -> None:
+    await around.add("bruce-1")
+    for alarms in range(1, patience.OVERWRITTEN_TIMES + 3):
+        around.writer.offer(with_alarms(around.known("bruce-1"), alarms), urgent=True)
+        await eventually(lambda: around.known("bruce-1").status.open_alarms == alarms)  # noqa: B023
+        stored = await around.stored("bruce-1")
+        labels = {"round": str(alarms)}
+        metadata = stored.metadata.model_copy(update={"labels": labels})
+        edited = await around.store.replace(stored.model_copy(update={"metadata": metadata}))
+        around.fleet.put_reactor(edited)
+    assert "keeps replacing" not in caplog.text
+
+
+async def test_statuses_that_do_not_get_through_are_overdue(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead = 0.0
+    around = Surroundings(store, clock=lambda: time.monotonic() + ahead)
+    stored = await around.add("bruce-1")
+    is_away = True
+    replace_statuses = store.replace_statuses
+
+    async def sometimes(resources: Sequence[Reactor]) -> Sequence[Reactor]:
+        if is_away:
+            raise StoreUnavailable("Postgres: connection refused")
+        return await replace_statuses(resources)
+
+    monkeypatch.setattr(store, "replace_statuses", sometimes)
+    async with writing(around.writer):
+        around.writer.offer(with_alarms(stored, 1))
+        await asyncio.sleep(0.1)
+        assert around.writer.overdue() is None
+        ahead = OVERDUE_SECONDS + 1
+        problem = "Reactor default/bruce-1: not written for over 180 s"
+        assert around.writer.overdue() == (problem, True)
+        is_away = False
+        await eventually(lambda: around.known("bruce-1").status.open_alarms == 1)
+        assert around.writer.overdue() is None
+
+
+async def test_what_cannot_be_deleted_holds_up_no_other_deletion(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = Told()
+    around = Surroundings(store, recorder=told)
+    kept, failing, over = [await around.add(f"bruce-{number}") for number in (1, 2, 3)]
+    delete = store.delete
+    is_failing = True
+
+    async def sometimes(kind: type[Reactor], namespace: str, name: str, **named: object) -> object:
+        if name == "bruce-1":
+            raise Forbidden("a policy forbids it")
+        if name == "bruce-2" and is_failing:
+            raise StoreUnavailable("500")
+        return await delete(kind, namespace, name, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(store, "delete", sometimes)
+    for resource in (kept, failing, over):
+        around.writer.delete(resource)
+    async with writing(around.writer):
+        async with asyncio.timeout(5):
+            while "bruce-3" in {one.metadata.name for one in (await store.list(Reactor)).items}:
+                await asyncio.sleep(0.02)
+        assert told.kept == [("bruce-1", "a policy forbids it")]
+        assert not around.writer.idle
+        is_failing = False
+        await eventually(lambda: around.writer.idle)
+    assert [one.metadata.name for one in (await store.list(Reactor)).items] == ["bruce-1"]

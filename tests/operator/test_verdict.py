@@ -7,7 +7,7 @@ import pytest
 
 from reactorsync.planning.targets import Selection
 from reactorsync.resources import AnomalyScenarioStatus
-from reactorsync.resources.scenario import ProbeResult, Run, RunPhase
+from reactorsync.resources.scenario_status import ProbeResult, Run, RunPhase
 from reactorsync.wire.envelope import to_micros
 from reactorsync_operator.reconcile.observed import ObservedScenario, ProbeOutcome, RunReport
 from reactorsync_operator.reconcile.probing import LAG
@@ -244,6 +244,21 @@ class TestScore:
         ended = run(RunPhase.ABORTED, ends=300, injected_time=after(1))
         found = verdict(ended, after(700), self.OUTCOMES, report=self.NOTICED, final=True)
         assert found.score is None
+
+    @pytest.mark.parametrize(
+        ("report", "score"),
+        [
+            pytest.param(RunReport(injected={BRUCE}), None, id="nobody was ever heard"),
+            pytest.param(RunReport(injected={BRUCE}, watched=True), 30, id="somebody missed it"),
+            pytest.param(NOTICED, 100, id="somebody noticed"),
+        ],
+    )
+    def test_where_nobody_watches_there_is_nothing_to_grade(
+        self, report: RunReport, score: int | None
+    ) -> None:
+        found = verdict(run(RunPhase.COMPLETED), after(700), report=report, probes=[], final=True)
+        assert found.score == score
+        assert found.detection is not None
 
     def test_a_run_of_which_nothing_can_be_graded_has_none(self) -> None:
         assert verdict(run(RunPhase.COMPLETED), after(700), probes=[], final=True).score is None

@@ -139,3 +139,22 @@ def test_the_oldest_mark_tells_how_long_it_waits() -> None:
     queue.retry("a")
     clock[0] += 0.01
     assert queue.oldest_seconds == 0, "a pause after a failure is not waiting"
+
+
+def test_a_long_queue_that_moves_is_not_stuck() -> None:
+    clock = Clock()
+    queue: WorkQueue[str] = WorkQueue(clock)
+    for name in ("first", "second", "third"):
+        queue.add(name)
+    assert queue.take() == "first"
+    clock.now += 50
+    assert queue.take() == "second"
+    clock.now += 20
+    assert queue.oldest_seconds == 70
+    assert queue.stuck_seconds == 20, "since something was taken"
+    assert queue.take() == "third"
+    assert queue.stuck_seconds == 0, "nothing waits"
+    clock.now += 100
+    queue.add("fourth")
+    clock.now += 5
+    assert queue.stuck_seconds == 5, "nothing waited before"

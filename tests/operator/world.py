@@ -21,7 +21,8 @@ from reactorsync.resources import (
     ReactorSpec,
     condition_of,
 )
-from reactorsync.resources.scenario import Run
+from reactorsync.resources.scenario_status import Run
+from reactorsync.store.rules import check_update
 from reactorsync.wire.desired import DesiredFault, DesiredReactor
 from reactorsync.wire.envelope import to_micros
 from reactorsync.wire.events import (
@@ -228,8 +229,12 @@ class World:
         expired, self.statuses.deleted = self.statuses.deleted, []
         for one in expired:
             known = self.scenarios.get(one.metadata.name)
-            if known is not None and known.metadata.uid == one.metadata.uid:
+            if known is None or known.metadata.uid != one.metadata.uid:
+                continue
+            if known.metadata.resource_version == one.metadata.resource_version:
                 self.delete(one.metadata.name)
+            else:
+                self._queue.add(_key(known))
 
     # The user
 
@@ -256,7 +261,10 @@ class World:
         self._tell(partial(deletion.tell, self.fleet.remove_reactor))
 
     def apply(self, name: str = "leak-drill", **spec: Any) -> None:
-        """Create a scenario, or change the fields given of the one there is."""
+        """Create a scenario, or change the fields given of the one there is.
+
+        Raises Invalid when the store would refuse that.
+        """
         stored = self.scenarios.get(name)
         if stored is None:
             self._births += 1
@@ -266,7 +274,9 @@ class World:
         else:
             fields = {**stored.spec.to_json(), **spec}
             wanted = {key: value for key, value in fields.items() if value is not None}
-            self._store(_edited(stored, AnomalyScenarioSpec.model_validate(wanted)))
+            changed = _edited(stored, AnomalyScenarioSpec.model_validate(wanted))
+            check_update(stored, changed)
+            self._store(changed)
 
     def delete(self, name: str = "leak-drill") -> None:
         gone = self.scenarios.pop(name)

@@ -66,3 +66,17 @@ def test_commit_hooks_fetch_nothing(root: Path) -> None:
     hooks = yaml.safe_load((root / ".pre-commit-config.yaml").read_text())
 
     assert {repository["repo"] for repository in hooks["repos"]} == {"local"}
+
+
+def test_ci_tests_the_operator_on_an_api_server(root: Path) -> None:
+    commands = [step["run"] for job in jobs(root) for step in job["steps"] if "run" in step]
+
+    assert "make test-cluster" in commands
+
+
+def test_the_operator_may_do_the_same_in_one_namespace_as_in_all(root: Path) -> None:
+    deploy = root / "operator" / "deploy"
+    everywhere, *_ = yaml.safe_load_all((deploy / "base" / "cluster_role.yaml").read_text())
+    in_one, *_ = yaml.safe_load_all((deploy / "namespaced" / "access" / "role.yaml").read_text())
+
+    assert in_one["rules"] == everywhere["rules"]

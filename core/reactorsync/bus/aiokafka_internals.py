@@ -12,6 +12,7 @@ import logging
 from collections.abc import Coroutine, Iterable
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 from aiokafka.cluster import ClusterMetadata
 from aiokafka.errors import ProducerClosed
@@ -84,17 +85,28 @@ async def close_consumer(consumer: AIOKafkaConsumer, *, timeout_seconds: float) 
 
 async def close_producer(producer: AIOKafkaProducer, *, timeout_seconds: float) -> None:
     """Send what ``producer`` holds and stop it, or drop it when that takes too long or fails."""
-    if await _ends(producer.stop(), timeout_seconds):
-        return
+    if not await _ends(producer.stop(), timeout_seconds):
+        await drop_producer(producer)
+
+
+async def drop_producer(producer: AIOKafkaProducer) -> None:
+    """End ``producer`` at once; what it holds is not sent."""
+    producer._closed = True  # noqa: SLF001
     producer._message_accumulator.fail_all(ProducerClosed())  # noqa: SLF001
     await _cancel(producer._sender.sender_task)  # noqa: SLF001
     await producer.client.close()
 
 
+async def close_admin(admin: AIOKafkaAdminClient, *, timeout_seconds: float) -> None:
+    """Close ``admin``; what is not closed in time is left to the garbage collector."""
+    await _ends(admin.close(), timeout_seconds)
+
+
 async def _ends(stop: Coroutine[None, None, None], timeout_seconds: float) -> bool:
     """Return whether ``stop`` comes to a good end in time.
 
-    In a task of its own: aiokafka lets the cancellation of its inner tasks through to the caller.
+    In a task of its own: aiokafka lets the cancellation of its inner tasks through to the caller,
+    and keeps one of the caller that comes meanwhile to itself.
     """
     task = asyncio.create_task(stop)
     await asyncio.wait([task], timeout=timeout_seconds)

@@ -15,7 +15,8 @@ from aiokafka.errors import (
     for_code,
 )
 
-from reactorsync.bus.aiokafka_clients import REQUEST_TIMEOUT_MS, RETRY_BACKOFF_MS
+from reactorsync.bus.aiokafka_clients import REQUEST_TIMEOUT_MS, RETRY_BACKOFF_MS, STOP_SECONDS
+from reactorsync.bus.aiokafka_internals import close_admin
 from reactorsync.bus.aiokafka_records import from_aiokafka, to_aiokafka
 from reactorsync.bus.kafka_consumer import KafkaConsumer
 from reactorsync.bus.kafka_errors import broker_errors
@@ -106,7 +107,10 @@ class KafkaBus:
         )
 
     async def close(self) -> None:
-        """Close the connection for questions about the cluster; it is opened again when needed."""
+        """Close the connection for questions about the cluster; it is opened again when needed.
+
+        That takes five seconds at most.
+        """
         async with self._lock:
             await self._drop_admin()
 
@@ -166,4 +170,4 @@ class KafkaBus:
     async def _drop_admin(self) -> None:
         admin, self._admin = self._admin, None
         if admin is not None:
-            await admin.close()
+            await close_admin(admin, timeout_seconds=STOP_SECONDS)

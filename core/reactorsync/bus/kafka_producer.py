@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError
 
 from reactorsync.bus.aiokafka_clients import RETRY_BACKOFF_MS, STOP_SECONDS, connected_producer
-from reactorsync.bus.aiokafka_internals import close_producer, producer_is_dead
+from reactorsync.bus.aiokafka_internals import close_producer, drop_producer, producer_is_dead
 from reactorsync.bus.kafka_errors import broker_errors
 from reactorsync.bus.port import BrokerUnavailable
 from reactorsync.wire.envelope import Headers
@@ -47,6 +47,13 @@ class KafkaProducer:
             client, self._client = self._client, None
             if client is not None:
                 await close_producer(client, timeout_seconds=STOP_SECONDS)
+
+    async def discard(self) -> None:
+        """Disconnect at once; :meth:`send` raises for what was not acknowledged by then."""
+        async with self._lock:
+            client, self._client = self._client, None
+            if client is not None:
+                await drop_producer(client)
 
     async def send(
         self,

@@ -47,6 +47,9 @@ class Producer(Protocol):
     async def stop(self) -> None:
         """Send what is buffered, within a deadline, and disconnect."""
 
+    async def discard(self) -> None:
+        """Disconnect at once; what is buffered is not sent, and each sender is told so."""
+
     async def send(
         self,
         topic: str,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, Self, cast
 from uuid import UUID
@@ -47,7 +47,8 @@ class KubeClient:
     All requests raise :class:`ApiError` for an answer that is an error, and :class:`ApiUnavailable`
     when there is none within ``timeout_seconds``, or when the server asks too often to come again
     later: 429 and 503 are honoured as their ``Retry-After`` says, ``_ATTEMPTS`` times. Requests
-    share ``connections``; watches have one each besides. Use inside one event loop, then close.
+    share ``connections``; watches have one each besides. ``traces`` see each attempt. Use inside
+    one event loop, then close.
     """
 
     def __init__(
@@ -57,10 +58,12 @@ class KubeClient:
         field_manager: str,
         connections: int = 32,
         timeout_seconds: float = 20.0,
+        traces: Sequence[aiohttp.TraceConfig] = (),
     ) -> None:
         self.cluster = cluster
         self.connections = connections
         self._field_manager = field_manager
+        self._traces = traces
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=CONNECT_SECONDS)
         self._requests: aiohttp.ClientSession | None = None
         self._watches: aiohttp.ClientSession | None = None
@@ -136,7 +139,7 @@ class KubeClient:
             ApiUnavailable: the connection is lost, or silent for ``inactivity_seconds``.
         """
         if self._watches is None:
-            self._watches = open_session(self.cluster, connections=0)
+            self._watches = open_session(self.cluster, connections=0, traces=self._traces)
         timeout = aiohttp.ClientTimeout(
             total=None, sock_connect=CONNECT_SECONDS, sock_read=inactivity_seconds
         )
@@ -175,7 +178,10 @@ class KubeClient:
             attempt += 1
             if self._requests is None:
                 self._requests = open_session(
-                    self.cluster, connections=self.connections, timeout=self._timeout
+                    self.cluster,
+                    connections=self.connections,
+                    timeout=self._timeout,
+                    traces=self._traces,
                 )
             try:
                 async with self._requests.request(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Sequence
 from typing import Final
 
 import aiohttp
@@ -24,12 +25,14 @@ def open_session(
     connections: int,
     timeout: aiohttp.ClientTimeout | None = None,
     user_agent: str = USER_AGENT,
+    traces: Sequence[aiohttp.TraceConfig] = (),
 ) -> aiohttp.ClientSession:
     """Return a session for requests to ``cluster.server``; whoever opens it closes it.
 
     It authenticates every request by itself, with a token that was read again or a credential
     plugin that was asked again where needed: hand it to kopf as ``kopf.AiohttpSession``. At most
-    ``connections`` are open at once, 0 for any number. Must be called inside an event loop.
+    ``connections`` are open at once, 0 for any number; ``traces`` see its requests. Must be called
+    inside an event loop.
 
     Raises:
         KubeConfigError: the TLS settings of the cluster cannot be used.
@@ -41,6 +44,7 @@ def open_session(
         timeout=timeout or aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
         proxy=cluster.proxy,
         middlewares=(_Admission(cluster, context),),
+        trace_configs=list(traces),
         # A token must go to the server alone: cookies and redirects have no place here.
         cookie_jar=aiohttp.DummyCookieJar(),
     )

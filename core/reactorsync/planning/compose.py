@@ -108,6 +108,8 @@ class _Admitted:
     left_out: list[LeftOut] = field(default_factory=list)
     moments: list[int] = field(default_factory=list)
     _windows: list[tuple[AnomalyScenario, Window]] = field(default_factory=list)
+    _masking: list[tuple[AnomalyScenario, Window]] = field(default_factory=list)
+    """Those of scenarios that let nothing act beside them."""
 
     def take(self, scenario: AnomalyScenario, placed: Sequence[StageWindow]) -> None:
         for one in placed:
@@ -119,26 +121,27 @@ class _Admitted:
                     if window.overlaps(one.window):
                         self._leave_out(scenario, other)
                         return
-        earlier = list(self._windows)
+        prioritizes = scenario.spec.conflict_policy is ConflictPolicy.PRIORITIZE
+        # Hundreds that add their faults to each other need not be compared.
+        rivals = list(self._windows if prioritizes else self._masking)
         for one in placed:
-            free = self._free_window(scenario, one.window, earlier)
+            free = self._free_window(scenario, one.window, rivals)
             if free is not None:
                 self.faults.append(_desired(scenario, one, free))
                 self._windows.append((scenario, free))
+                if prioritizes:
+                    self._masking.append((scenario, free))
 
     def _free_window(
         self,
         scenario: AnomalyScenario,
         window: Window,
-        earlier: Sequence[tuple[AnomalyScenario, Window]],
+        rivals: Sequence[tuple[AnomalyScenario, Window]],
     ) -> Window | None:
-        """Return ``window`` up to the next fault that comes first, ``None`` if one acts now."""
+        """Return ``window`` up to the next fault of a rival, ``None`` if one acts now."""
         end_us = window.end_us
         gives_way_to = scenario
-        prioritizes = scenario.spec.conflict_policy is ConflictPolicy.PRIORITIZE
-        for other, taken in earlier:
-            if not (prioritizes or other.spec.conflict_policy is ConflictPolicy.PRIORITIZE):
-                continue
+        for other, taken in rivals:
             if taken.overlaps(window) and taken.start_us < end_us:
                 end_us, gives_way_to = taken.start_us, other
         if end_us <= max(window.start_us, self.now_us):

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from reactorsync.faults import FAULTS, FaultInfo
-from reactorsync.planning.schedule import expected_start, is_open, next_tick, run_end
+from reactorsync.planning.schedule import expected_start, is_open, next_tick, run_end, was_missed
 from reactorsync.planning.targets import Selection, resolve
 from reactorsync.planning.timeline import SECOND_US, StageWindow, Window, stage_windows
 from reactorsync.resources import AnomalyScenario, Reactor, Stage, Targets
@@ -17,7 +17,6 @@ from reactorsync.resources.scenario import (
     ConcurrencyPolicy,
     ConflictPolicy,
     ProbePhase,
-    RunPhase,
     ScenarioMode,
     ScenarioState,
     SensorDirection,
@@ -25,6 +24,7 @@ from reactorsync.resources.scenario import (
     SuspendPolicy,
     TargetPolicy,
 )
+from reactorsync.resources.scenario_status import RunPhase
 from reactorsync.resources.selector import LabelSelector, SelectorOperator
 from reactorsync.signals import SIGNAL_INDEX, SIGNALS, Signal
 from reactorsync.wire.envelope import from_micros, to_micros
@@ -142,6 +142,8 @@ def _timing(scenario: AnomalyScenario, start: datetime | None, now: datetime) ->
         )
     if run is not None and not is_open(run):
         ended = "completed" if run.phase is RunPhase.COMPLETED else "was aborted"
+        if was_missed(scenario):
+            ended = "was missed: it would have ended"
         sentences.append(f"Run {run.number} {ended} {_moment(run.end_time, now)}.")
     if start is not None:
         end = run_end(scenario, start)

@@ -3,6 +3,9 @@
 Cron expressions mean what Debian's cron means at daylight-saving changes: a job at a fixed hour
 runs once when the clock is set back, and at the end of the gap when the clock is set forward; a job
 that repeats within the hour follows the real time.
+
+Where clocks change by half an hour (Lord Howe Island), a job at one minute of every hour misses one
+tick at each change: ``30 * * * *`` leaves out the second 01:30 of autumn and the 02:30 of spring.
 """
 
 from __future__ import annotations
@@ -15,21 +18,23 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim
 
 from reactorsync.planning.timeline import run_window
-from reactorsync.resources import AnomalyScenario
+from reactorsync.resources import AnomalyScenario, condition_of
 from reactorsync.resources.scenario import (
     ConcurrencyPolicy,
     ProbePhase,
-    Run,
-    RunPhase,
     ScenarioMode,
     ScenarioState,
     Schedule,
     SuspendPolicy,
 )
+from reactorsync.resources.scenario_status import Run, RunPhase
 from reactorsync.wire.envelope import from_micros
 
 ON_TIME: Final = timedelta(seconds=5)
 """A run begun at most this late still counts its timeline from the tick of the schedule."""
+
+MISSED: Final = "Missed"
+"""The reason of ``Succeeded`` where a run lay wholly in the past when it was first seen."""
 
 OPEN_PHASES: Final = frozenset({RunPhase.PENDING, RunPhase.PROBING, RunPhase.RUNNING})
 
@@ -123,11 +128,22 @@ def promised_tick(scenario: AnomalyScenario, now: datetime) -> datetime | None:
 
 
 def wants_new_run(scenario: AnomalyScenario) -> bool:
-    """Return whether a run is owed that no schedule asks for: the first one, or one by token."""
-    run = scenario.status.run
+    """Return whether a run is owed that no schedule asks for: the first one, or one by token.
+
+    A run that was missed has injected nothing: it is owed again once its start is corrected.
+    """
+    spec, run = scenario.spec, scenario.status.run
     if run is None:
-        return scenario.spec.schedule is None
-    return run.token != scenario.spec.run_token
+        return spec.schedule is None
+    if run.token != spec.run_token:
+        return True
+    return was_missed(scenario) and spec.schedule is None and spec.start_time != run.start_time
+
+
+def was_missed(scenario: AnomalyScenario) -> bool:
+    """Return whether the last run lay wholly in the past when it was first seen."""
+    outcome = condition_of(scenario.status.conditions, "Succeeded")
+    return outcome is not None and outcome.reason == MISSED and not is_open(scenario.status.run)
 
 
 def own_start(scenario: AnomalyScenario, *, rerun: bool, now: datetime) -> datetime:
@@ -141,6 +157,11 @@ def own_start(scenario: AnomalyScenario, *, rerun: bool, now: datetime) -> datet
         return max(spec.start_time, now) if rerun else spec.start_time
     delay = timedelta(seconds=spec.start_delay_seconds or 0)
     return now + delay if rerun else max(created + delay, now)
+
+
+def is_rerun(scenario: AnomalyScenario) -> bool:
+    """Return whether the next run follows one that may have injected something."""
+    return scenario.status.run is not None and not was_missed(scenario)
 
 
 def next_run(scenario: AnomalyScenario, start: datetime) -> Run:
@@ -164,7 +185,7 @@ def expected_start(scenario: AnomalyScenario, now: datetime) -> datetime | None:
     if spec.state is not ScenarioState.ACTIVE:
         return None
     if wants_new_run(scenario):
-        return own_start(scenario, rerun=run is not None, now=now)
+        return own_start(scenario, rerun=is_rerun(scenario), now=now)
     promised = promised_tick(scenario, now)
     if spec.schedule is not None and promised is not None and promised <= now:
         busy_until = run.end_time if run is not None else None
@@ -189,12 +210,28 @@ def probes_before(scenario: AnomalyScenario) -> bool:
     return any(probe.phase is ProbePhase.BEFORE for probe in scenario.spec.probes)
 
 
+def is_planned(scenario: AnomalyScenario) -> bool:
+    """Return whether the status is that of the spec as it is."""
+    return scenario.metadata.generation == scenario.status.observed_generation
+
+
+def is_reopened(scenario: AnomalyScenario) -> bool:
+    """Return whether an edit has opened again what was decided of a run: nothing is injected yet.
+
+    Until that edit was planned nobody knows whether the run may go on, and with whom.
+    """
+    run = scenario.status.run
+    return (
+        run is not None and is_open(run) and run.injected_time is None and not is_planned(scenario)
+    )
+
+
 def is_live(scenario: AnomalyScenario) -> bool:
     """Return whether the scenario's faults are to be in the desired state now.
 
     Only a run that stands in the status counts, because its start is fixed there; a run whose token
-    was replaced, that was suspended or aborted, whose clock stands still, or that has not passed
-    its Before probes does not.
+    was replaced, that was suspended or aborted, whose clock stands still, that was reopened by an
+    edit, or that has not passed its Before probes does not.
     """
     spec, run = scenario.spec, scenario.status.run
     return (
@@ -205,6 +242,7 @@ def is_live(scenario: AnomalyScenario) -> bool:
         and (run.phase is RunPhase.RUNNING or _starts_by_itself(scenario, run))
         and run.held_since is None
         and run.token == spec.run_token
+        and not is_reopened(scenario)
     )
 
 

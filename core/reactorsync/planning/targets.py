@@ -18,7 +18,8 @@ from uuid import UUID
 
 from reactorsync.faults import inapplicable
 from reactorsync.resources import AnomalyScenario, Reactor, ReactorState, Stage, Targets
-from reactorsync.resources.scenario import Run, TargetPolicy
+from reactorsync.resources.scenario import TargetPolicy
+from reactorsync.resources.scenario_status import Run
 
 NOT_FOUND: Final = "NotFound"
 INAPPLICABLE: Final = "Inapplicable"
@@ -61,11 +62,18 @@ class Selection:
         chosen: those chosen among them, lowest rank first.
         failures: the chosen reactors some stage cannot act on, and the names that do not exist;
             one entry for each reactor.
+        left_off: how many more were wanted than a limit of the operator's lets a run take in.
     """
 
     matched: int
     chosen: tuple[Candidate, ...]
     failures: tuple[Failure, ...]
+    left_off: int = 0
+
+    @property
+    def wanted(self) -> int:
+        """How many reactors the scenario asks for, whether or not it may have them."""
+        return len(self.chosen) + self.left_off
 
     @property
     def cutoff(self) -> str:
@@ -121,11 +129,8 @@ def choose(
     if targets.policy is TargetPolicy.DYNAMIC or not closed:
         return tuple(candidates[: quota(targets, len(candidates))])
     assert run is not None  # noqa: S101 - said by `closed`
-    return tuple(
-        one
-        for one in candidates
-        if one.rank <= (run.selection_cutoff or NOBODY) and one.created <= run.start_time
-    )
+    cutoff, closed_at = run.selection_cutoff or NOBODY, run.selection_time or run.start_time
+    return tuple(one for one in candidates if one.rank <= cutoff and one.created <= closed_at)
 
 
 def stages_for(scenario: AnomalyScenario, reactor: Reactor) -> tuple[Stage, ...]:

@@ -10,13 +10,8 @@ from reactorsync.resources.meta import (
     condition_of,
 )
 from reactorsync.resources.reactor import Reactor, ReactorSpec, ReactorState, ReactorStatus
-from reactorsync.resources.scenario import (
-    AnomalyScenario,
-    AnomalyScenarioSpec,
-    AnomalyScenarioStatus,
-    Stage,
-    Targets,
-)
+from reactorsync.resources.scenario import AnomalyScenario, AnomalyScenarioSpec, Stage, Targets
+from reactorsync.resources.scenario_status import AnomalyScenarioStatus
 from reactorsync.resources.selector import FieldSelector, LabelSelector
 
 Resource = Reactor | AnomalyScenario

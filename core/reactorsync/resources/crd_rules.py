@@ -14,7 +14,12 @@ from typing import Final
 
 from reactorsync.faults import FAULTS
 from reactorsync.resources.meta import LABEL_KEY_PATTERN
-from reactorsync.resources.scenario import MAX_TARGETS
+from reactorsync.resources.scenario import (
+    MAX_TARGETS,
+    START_BEFORE,
+    START_FROM,
+    TIME_ZONE_PATTERN,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,39 @@ def _frozen(field: str) -> Rule:
     )
 
 
+_IS_DECIDED: Final = (
+    "(has(oldSelf.status.conditions) && oldSelf.status.conditions.exists(one,"
+    " one.type == 'Succeeded' && (one.status != 'Unknown' || one.reason == 'NotReported')))"
+)
+
+
+def _judged(field: str) -> Rule:
+    return Rule(
+        "!has(oldSelf.status) || !has(oldSelf.status.run)"
+        " || oldSelf.status.run.phase == 'Pending'"
+        f" || {_IS_DECIDED}"
+        " || self.spec.runToken != oldSelf.spec.runToken"
+        f" || (has(self.spec.{field}) == has(oldSelf.spec.{field})"
+        f" && (!has(self.spec.{field}) || self.spec.{field} == oldSelf.spec.{field}))",
+        f"`{field}` must not change from the begin of a run until its outcome is final: set "
+        "another `runToken` to start a new run",
+        field_path=f".spec.{field}",
+        reason="FieldValueForbidden",
+    )
+
+
+_NO_WAY_BACK: Final = Rule(
+    "!has(oldSelf.status) || !has(oldSelf.status.run)"
+    " || oldSelf.status.run.phase in ['Pending', 'Completed', 'Aborted']"
+    " || self.spec.runToken == oldSelf.spec.runToken"
+    " || self.spec.runToken != oldSelf.status.run.token",
+    "`runToken` must not go back to that of a run that has yet to be ended: set another one",
+    field_path=".spec.runToken",
+    reason="FieldValueForbidden",
+)
+"""Without it, two edits at once would change what is frozen: away with it, and back."""
+
+
 def _cron_field(value: str, *, also: str = "") -> str:
     term = rf"((\*|{value}(-{value})?)(/0*[1-9][0-9]*)?{also})"
     return f"{term}(,{term})*"
@@ -84,7 +122,14 @@ _CRON: Final = r"\s+".join(
 
 MODEL_RULES: Final[Mapping[str, Sequence[Rule]]] = {
     "Reactor": (_NAME,),
-    "AnomalyScenario": (_NAME, _frozen("stages"), _frozen("targets")),
+    "AnomalyScenario": (
+        _NAME,
+        _frozen("stages"),
+        _frozen("targets"),
+        _judged("probes"),
+        _judged("abortWhen"),
+        _NO_WAY_BACK,
+    ),
     "LabelRequirement": (
         Rule(
             "(self.operator in ['In', 'NotIn']) == (has(self.values) && self.values.size() > 0)",
@@ -172,8 +217,16 @@ FIELD_RULES: Final[Mapping[tuple[str, str], Sequence[Rule]]] = {
     ("Schedule", "timeZone"): (
         Rule(
             # The only functions that know time zones; an unknown one is an error, which refuses.
-            "self != 'Local' && timestamp('2026-01-01T00:00:00Z').getFullYear(self) > 0",
+            f"self.matches('{TIME_ZONE_PATTERN}') && self != 'Local'"
+            " && timestamp('2026-01-01T00:00:00Z').getFullYear(self) > 0",
             "must be an IANA time zone, for example 'Europe/Bucharest' or 'UTC'",
+        ),
+    ),
+    ("AnomalyScenarioSpec", "startTime"): (
+        Rule(
+            f"timestamp('{START_FROM:%Y-%m-%dT%H:%M:%SZ}') <= self"
+            f" && self < timestamp('{START_BEFORE:%Y-%m-%dT%H:%M:%SZ}')",
+            "must lie in the years from 2000 to 2199",
         ),
     ),
     ("Targets", "count"): (

@@ -53,6 +53,13 @@ _RFC3339: Final = re.compile(
 )
 
 
+RFC3339_PATTERN: Final = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[-+][0-9]{2}:[0-9]{2})$"
+)
+"""A time as both sides read it; by its format alone an API server takes small letters, too, and
+then stumbles over them in the rules of the whole object."""
+
+
 def _from_rfc3339(value: object) -> object:
     """Read text as an API server does: Pydantic would take numbers and looser spellings too."""
     if isinstance(value, datetime):
@@ -66,7 +73,10 @@ def _from_rfc3339(value: object) -> object:
 def _to_utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("must carry a time zone, for example 2026-01-31T12:00:00Z")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("must lie in the years from 1 to 9999, in UTC") from error
 
 
 def _to_rfc3339(moment: datetime) -> str:

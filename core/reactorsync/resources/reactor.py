@@ -179,7 +179,9 @@ class ReactorStatus(Model):
         default=None, max_length=63, description="First-out cause of the trip, while tripped."
     )
     active_faults: list[ActiveFault] = Field(
-        default_factory=list, max_length=32, description="Faults acting on the plant now."
+        default_factory=list,
+        max_length=32,
+        description="Faults acting on the plant now, at most 32 of them, those that began first.",
     )
     open_alarms: int = Field(default=0, ge=0, description="Alarms that are not yet closed.")
 

@@ -15,18 +15,25 @@ from reactorsync.faults import FAULTS, FaultKind
 from reactorsync.resources.meta import (
     API_VERSION,
     NAME_PATTERN,
+    RFC3339_PATTERN,
     ApiVersion,
-    Condition,
     Model,
     ObjectMeta,
     Time,
 )
+from reactorsync.resources.scenario_status import AnomalyScenarioStatus
 from reactorsync.resources.selector import LabelSelector
 from reactorsync.signals import SIGNAL_INDEX
 
 HTTP_URL_PATTERN = r"^https?://[^/?#@\s]+([/?#]\S*)?$"
 PERCENT_PATTERN = r"^(100|[1-9][0-9]?)%$"
 MAX_TARGETS = 100_000
+
+START_FROM = datetime(2000, 1, 1, tzinfo=UTC)
+START_BEFORE = datetime(2200, 1, 1, tzinfo=UTC)
+"""Bounds of start times: a run that begins within them ends at a moment that can be told."""
+
+TIME_ZONE_PATTERN = r"^[A-Z][-+_A-Za-z0-9]*(/[-+_A-Za-z0-9]+)*$"
 
 _MAX_SECONDS = 30 * 24 * 3600
 _ANY_MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -205,9 +212,16 @@ def _known_cron(expression: str) -> str:
 
 
 def _known_zone(name: str) -> str:
-    if name not in available_timezones():
+    # The name of a file that says where the machine stands is none, though it is among them.
+    if not re.fullmatch(TIME_ZONE_PATTERN, name) or name not in available_timezones():
         raise ValueError("must be an IANA time zone, for example Europe/Bucharest or UTC")
     return name
+
+
+def _tellable(moment: datetime) -> datetime:
+    if not START_FROM <= moment < START_BEFORE:
+        raise ValueError("must lie in the years from 2000 to 2199")
+    return moment
 
 
 class ConcurrencyPolicy(StrEnum):
@@ -392,8 +406,12 @@ class AnomalyScenarioSpec(Model):
         description="Faults on the timeline of a run.",
         json_schema_extra={"x-list-map-keys": ["name"]},
     )
-    start_time: Time | None = Field(
-        default=None, description="When the run starts; excludes startDelaySeconds and schedule."
+    start_time: Annotated[Time, AfterValidator(_tellable)] | None = Field(
+        default=None,
+        description=(
+            "When the run starts, from 2000 to 2199; excludes startDelaySeconds and schedule."
+        ),
+        json_schema_extra={"pattern": RFC3339_PATTERN},
     )
     start_delay_seconds: int | None = Field(
         default=None,
@@ -515,132 +533,6 @@ class AnomalyScenarioSpec(Model):
     def run_seconds(self) -> int:
         """Length of one run: until its last stage has ended."""
         return max(stage.offset_seconds + stage.duration_seconds for stage in self.stages)
-
-
-class RunPhase(StrEnum):
-    """Where a run stands."""
-
-    PENDING = "Pending"
-    PROBING = "Probing"
-    """Due, and held back until every Before probe has passed."""
-    RUNNING = "Running"
-    COMPLETED = "Completed"
-    ABORTED = "Aborted"
-
-
-class Run(Model):
-    """One passage through the timeline."""
-
-    number: int = Field(ge=1, description="Number of the run, counted from 1.")
-    token: str = Field(default="", max_length=63, description="The spec.runToken that started it.")
-    phase: RunPhase = Field(
-        description=(
-            "Pending, Probing (waits for the Before probes), Running, Completed or Aborted."
-        )
-    )
-    start_time: Time = Field(description="When the timeline starts (offset 0).")
-    end_time: Time = Field(description="When the last stage ends, or the run was aborted.")
-    injected_time: Time | None = Field(
-        default=None, description="When the first target reported the first fault."
-    )
-    recovered_time: Time | None = Field(
-        default=None, description="When the last target reported its last fault gone."
-    )
-    held_since: Time | None = Field(
-        default=None, description="Since when the clock of the run stands still, while it does."
-    )
-    selection_cutoff: str | None = Field(
-        default=None,
-        max_length=32,
-        description="Rank of the last reactor chosen, kept for policy Static.",
-    )
-
-
-class RunSummary(Model):
-    """A past run, as `status.history` keeps it."""
-
-    number: int = Field(ge=1, description="Number of the run.")
-    phase: RunPhase = Field(description="How it ended.")
-    start_time: Time = Field(description="When it started.")
-    end_time: Time = Field(description="When it ended.")
-    targets: int = Field(default=0, ge=0, description="How many reactors it acted on.")
-    score: int | None = Field(default=None, ge=0, le=100, description="Its score, when it has one.")
-
-
-class TargetCounts(Model):
-    """How many reactors are in which state of the run."""
-
-    matched: int = Field(default=0, ge=0, description="Reactors that match selector or names.")
-    selected: int = Field(default=0, ge=0, description="Reactors chosen among them.")
-    injected: int = Field(default=0, ge=0, description="Reactors that reported a fault acting.")
-    recovered: int = Field(default=0, ge=0, description="Reactors that reported all faults gone.")
-    failed: int = Field(default=0, ge=0, description="Reactors the faults could not act on.")
-
-
-class TargetFailure(Model):
-    """Why the scenario does not act on one reactor."""
-
-    reactor: str = Field(max_length=63, description="Name of the reactor.")
-    reason: str = Field(max_length=63, description="Cause in CamelCase.")
-    message: str = Field(default="", max_length=256, description="What a person should know.")
-
-
-class Detection(Model):
-    """How well whoever watches noticed the run."""
-
-    detected: int = Field(default=0, ge=0, description="Targets on which an alarm was raised.")
-    missed: int = Field(default=0, ge=0, description="Targets whose faults raised no alarm.")
-    false_alarms: int = Field(
-        default=0, ge=0, description="Alarms during the run on reactors that were no target."
-    )
-    time_to_detect_milliseconds: int | None = Field(
-        default=None, ge=0, description="Median time from injection to the first alarm."
-    )
-
-
-class ProbeResult(Model):
-    """How a probe went."""
-
-    name: str = Field(max_length=63, description="Name of the probe.")
-    passed: bool | None = Field(default=None, description="Absent while undecided.")
-    message: str = Field(default="", max_length=256, description="What was seen.")
-
-
-class AnomalyScenarioStatus(Model):
-    """What really happened."""
-
-    observed_generation: int = Field(
-        default=0, ge=0, description="Generation of the spec that this status answers."
-    )
-    conditions: list[Condition] = Field(
-        default_factory=list,
-        max_length=16,
-        description=(
-            "Ready, TargetsResolved, Injected, Verified, Recovered, Suspended, Succeeded; "
-            "Reconciling and Stalled while true."
-        ),
-        json_schema_extra={"x-list-map-keys": ["type"]},
-    )
-    summary: str = Field(default="", max_length=256, description="The state in a few words.")
-    run: Run | None = Field(default=None, description="The current or last run.")
-    targets: TargetCounts = Field(default_factory=TargetCounts, description="Counts of reactors.")
-    failures: list[TargetFailure] = Field(
-        default_factory=list, max_length=20, description="The first failures; the rest by the API."
-    )
-    detection: Detection | None = Field(default=None, description="What was noticed of the run.")
-    probes: list[ProbeResult] = Field(
-        default_factory=list,
-        max_length=24,
-        description="Results of probes and abortWhen.",
-        json_schema_extra={"x-list-map-keys": ["name"]},
-    )
-    score: int | None = Field(
-        default=None, ge=0, le=100, description="Verdict on whoever watches, 100 is best."
-    )
-    next_run_time: Time | None = Field(default=None, description="When the schedule next fires.")
-    history: list[RunSummary] = Field(
-        default_factory=list, max_length=20, description="Past runs, newest first."
-    )
 
 
 class AnomalyScenario(Model):

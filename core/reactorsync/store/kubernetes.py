@@ -24,7 +24,7 @@ from reactorsync.store.kubernetes_documents import (
     title_of,
     version_of,
 )
-from reactorsync.store.kubernetes_errors import in_words_of_the_store
+from reactorsync.store.kubernetes_errors import OutdatedDefinition, in_words_of_the_store
 from reactorsync.store.kubernetes_query import Query, query
 from reactorsync.store.kubernetes_statuses import write_status, write_statuses
 from reactorsync.store.kubernetes_watch import watch
@@ -50,6 +50,9 @@ _ATTEMPTS: Final = 100
 
 _LIST_ATTEMPTS: Final = 3
 """Of a list in pages: the server forgets the moment it is of after some minutes."""
+
+_OUTDATED_SECONDS: Final = 60.0
+"""How long a status that the CRDs had no room for counts: it is tried again sooner than that."""
 
 _DELETION_SECONDS: Final = 5.0
 """How long to wait for the watch to tell in which state an object was deleted."""
@@ -84,11 +87,20 @@ class KubernetesStore:
             raise ValueError("a store of no namespaces holds nothing; None stands for all")
         self._inactivity_seconds = inactivity_seconds
         self._outage_seconds = outage_seconds
+        self._outdated: tuple[OutdatedDefinition, float] | None = None
 
     async def ping(self) -> None:
-        """See :meth:`ResourceStore.ping`."""
+        """See :meth:`ResourceStore.ping`.
+
+        An API server whose CRDs lack fields of a status is there, but is not one to work with: it
+        takes no status.
+        """
         with in_words_of_the_store("version"):
             await self._client.get("/version")
+        if self._outdated is not None:
+            error, until = self._outdated
+            if asyncio.get_running_loop().time() < until:
+                raise StoreUnavailable(str(error)) from error
 
     async def list(
         self,
@@ -153,10 +165,19 @@ class KubernetesStore:
 
         Each is a write of its own. A status that the CRD refuses is logged and left out.
         """
-        return await write_statuses(self._client, resources)
+        return await write_statuses(self._client, resources, outdated=self._note_outdated)
+
+    def _note_outdated(self, error: OutdatedDefinition) -> None:
+        self._outdated = error, asyncio.get_running_loop().time() + _OUTDATED_SECONDS
 
     async def delete(
-        self, kind: type[R], namespace: str, name: str, *, uid: UUID | None = None
+        self,
+        kind: type[R],
+        namespace: str,
+        name: str,
+        *,
+        uid: UUID | None = None,
+        resource_version: str | None = None,
     ) -> R:
         """See :meth:`ResourceStore.delete`.
 
@@ -173,7 +194,8 @@ class KubernetesStore:
             stored = UUID(str(metadata_of(items[0])["uid"]))
             if uid not in (None, stored):
                 raise Conflict(f"{title} is another one by now")
-            await self._client.delete(object_path(kind, namespace, name), uid=stored)
+            path = object_path(kind, namespace, name)
+            await self._client.delete(path, uid=stored, resource_version=resource_version)
         last = await self._last_state(kind, namespace, name, since=version_of(found), uid=stored)
         return read_document(kind, last or items[0])
 

@@ -11,6 +11,7 @@ from reactorsync.kube import ApiError, ApiUnavailable
 from reactorsync.store.port import (
     AlreadyExists,
     Conflict,
+    Failed,
     Forbidden,
     Invalid,
     NotFound,
@@ -25,16 +26,27 @@ _PREFIX: Final = re.compile(r'^(?:Forbidden: |Invalid value: "[a-z]+": )+')
 """What an API server puts before the message of a rule: the type of the value, not the value."""
 
 
+_UNDECLARED: Final = re.compile(r"\.?([\w.\[\]-]+): field not declared in schema")
+"""What an API server answers, as an error of its own, to an apply of what its CRD does not have."""
+
+
+class OutdatedDefinition(Invalid):
+    """The CRD in the cluster is older than this release: it lacks a field that is to be written."""
+
+
 @contextmanager
-def in_words_of_the_store(title: str) -> Iterator[None]:
-    """Raise the :class:`StoreError` for what an API server answers about ``title``."""
+def in_words_of_the_store(title: str, *, part: str = "spec") -> Iterator[None]:
+    """Raise the :class:`StoreError` for what an API server answers about ``title``.
+
+    ``part`` is what is named where the answer names no field.
+    """
     try:
         yield
     except (ApiError, ApiUnavailable) as error:
-        raise store_error(error, title) from error
+        raise store_error(error, title, part=part) from error
 
 
-def store_error(error: ApiError | ApiUnavailable, title: str) -> StoreError:
+def store_error(error: ApiError | ApiUnavailable, title: str, *, part: str = "spec") -> StoreError:
     """Return the error of the port that ``error`` is, for a request about ``title``."""
     if isinstance(error, ApiUnavailable):
         return StoreUnavailable(str(error))
@@ -54,16 +66,22 @@ def store_error(error: ApiError | ApiUnavailable, title: str) -> StoreError:
         case 410:
             return WatchExpired(error.message)
         case code if code >= _SERVER_ERROR:
-            return StoreUnavailable(f"{title}: {error}")
+            if (undeclared := _UNDECLARED.search(error.message)) is not None:
+                return OutdatedDefinition(
+                    undeclared[1],
+                    "the CRDs in the cluster are older than this release, which writes it: "
+                    "kubectl apply --server-side -f crds",
+                )
+            return Failed(f"{title}: {error}")
         case _:
-            return _invalid(error)
+            return _invalid(error, part)
 
 
-def _invalid(error: ApiError) -> Invalid:
+def _invalid(error: ApiError, part: str) -> Invalid:
     """Return what is wrong with an object, by the first of the causes that names a field."""
     causes = error.details.get("causes")
     for cause in causes if isinstance(causes, list) else ():
         if isinstance(cause, dict) and cause.get("field"):
             message = str(cause.get("message") or error.message)
             return Invalid(str(cause["field"]), _PREFIX.sub("", message))
-    return Invalid("spec", error.message)
+    return Invalid(part, error.message)

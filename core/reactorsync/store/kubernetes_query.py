@@ -13,13 +13,12 @@ from typing import Final
 
 from reactorsync.resources import FieldSelector, Kind, LabelSelector, Resource
 from reactorsync.resources.crd_presentation import PRESENTATIONS
+from reactorsync.resources.meta import LABEL_KEY_PATTERN
 from reactorsync.resources.selector import LabelRequirement, SelectorOperator
 from reactorsync.store.port import R
 from reactorsync.store.reading import kind_name
 
-_KEY: Final = re.compile(
-    r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
-)
+_KEY: Final = re.compile(LABEL_KEY_PATTERN)
 _VALUE: Final = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _LONGEST: Final = 2000
 """Characters of a label selector; a longer one would make a URL that not every proxy lets by."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from reactorsync.kube import KubeClient
@@ -13,8 +13,9 @@ from reactorsync.store.kubernetes_documents import (
     read_document,
     status_document,
     title_of,
+    version_of,
 )
-from reactorsync.store.kubernetes_errors import in_words_of_the_store
+from reactorsync.store.kubernetes_errors import OutdatedDefinition, in_words_of_the_store
 from reactorsync.store.port import (
     Conflict,
     Invalid,
@@ -67,19 +68,31 @@ async def _stored(client: KubeClient, resource: R) -> R:
 async def _apply(client: KubeClient, resource: R) -> R:
     kind, metadata = type(resource), resource.metadata
     path = f"{object_path(kind, metadata.namespace, metadata.name)}/status"
-    with in_words_of_the_store(title_of(resource)):
-        document = await client.apply(path, status_document(resource))
+    applied = status_document(resource)
+    with in_words_of_the_store(title_of(resource), part="status"):
+        document = await client.apply(path, applied)
+    if resource.metadata.resource_version and document.get("status") == applied["status"]:
+        # It was as it was read, and only the status can have changed: no need to read it again.
+        return _at_version(resource, version_of(document))
     return read_document(kind, document)
 
 
 def _at_version(resource: R, version: str) -> R:
+    if resource.metadata.resource_version == version:
+        return resource
     metadata = resource.metadata.model_copy(update={"resource_version": version})
     return resource.model_copy(update={"metadata": metadata})
 
 
-async def write_statuses(client: KubeClient, resources: Sequence[R]) -> Sequence[R]:
+async def write_statuses(
+    client: KubeClient,
+    resources: Sequence[R],
+    *,
+    outdated: Callable[[OutdatedDefinition], None],
+) -> Sequence[R]:
     """Apply statuses, as :meth:`ResourceStore.replace_statuses` says.
 
+    ``outdated`` is called for each status that the CRD in the cluster has no room for.
     When the server goes away, what is under way is awaited and nothing more is begun.
     """
     if len({title_of(resource) for resource in resources}) < len(resources):
@@ -98,6 +111,8 @@ async def write_statuses(client: KubeClient, resources: Sequence[R]) -> Sequence
                 continue
             except (Invalid, Unreadable) as error:
                 log.error("the status of %s was not taken: %s", title_of(resource), error)
+                if isinstance(error, OutdatedDefinition):
+                    outdated(error)
             except StoreUnavailable as error:
                 outages.append(error)
 

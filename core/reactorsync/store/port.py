@@ -46,7 +46,16 @@ class WatchExpired(StoreError):
 
 
 class Unreadable(StoreError):
-    """What is stored is no valid object by this release's rules; lists and watches pass it over."""
+    """What is stored is no valid object by this release's rules; lists and watches pass it over.
+
+    ``field`` is the dotted path of the offending field, ``rule`` what it breaks; empty where that
+    is not known.
+    """
+
+    def __init__(self, message: str, *, field: str = "", rule: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+        self.rule = rule
 
 
 class StoreUnavailable(StoreError):
@@ -55,6 +64,10 @@ class StoreUnavailable(StoreError):
 
 class Forbidden(StoreUnavailable):
     """The store does not let us do that; trying again helps once somebody grants it."""
+
+
+class Failed(StoreUnavailable):
+    """The store answered that it failed at this; it may do other things all the same."""
 
 
 class WrittenInPart(StoreUnavailable):
@@ -146,11 +159,18 @@ class ResourceStore(Protocol):
         ...
 
     async def delete(
-        self, kind: type[R], namespace: str, name: str, *, uid: UUID | None = None
+        self,
+        kind: type[R],
+        namespace: str,
+        name: str,
+        *,
+        uid: UUID | None = None,
+        resource_version: str | None = None,
     ) -> R:
         """Delete an object and return its last state.
 
-        With ``uid`` only that object: :class:`Conflict` if another one has the name by now. Raises
+        With ``uid`` only that object, and with ``resource_version`` only at that version:
+        :class:`Conflict` if another one has the name by now, or it was changed. Raises
         :class:`NotFound`, and :class:`Unreadable` when there is no state to return; the
         object is deleted then, too.
         """

@@ -201,7 +201,13 @@ class PostgresStore:
         return [resource for resource in written if resource is not None]
 
     async def delete(
-        self, kind: type[R], namespace: str, name: str, *, uid: UUID | None = None
+        self,
+        kind: type[R],
+        namespace: str,
+        name: str,
+        *,
+        uid: UUID | None = None,
+        resource_version: str | None = None,
     ) -> R:
         """See :meth:`ResourceStore.delete`. Tombstones that have served their time go with it."""
         now = asyncio.get_running_loop().time()
@@ -209,11 +215,19 @@ class PostgresStore:
             self._next_trim = now + _SECONDS_BETWEEN_TRIMS
             await self.trim_tombstones()
         rows = await self._run(
-            DELETE, {"kind": kind_name(kind), "namespace": namespace, "name": name, "uid": uid}
+            DELETE,
+            {
+                "kind": kind_name(kind),
+                "namespace": namespace,
+                "name": name,
+                "uid": uid,
+                "version": resource_version,
+            },
         )
         if not rows:
-            if uid is not None and (await self.get(kind, namespace, name)).metadata.uid != uid:
-                raise Conflict(f"{kind_name(kind)} {namespace}/{name} is another one by now")
+            if uid is not None or resource_version is not None:
+                await self.get(kind, namespace, name)
+                raise Conflict(f"{kind_name(kind)} {namespace}/{name} was changed or replaced")
             raise _not_found(kind, namespace, name)
         return parse_document(kind, rows[0].document)
 

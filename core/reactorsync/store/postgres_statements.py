@@ -86,6 +86,7 @@ DELETE: Final = text(
     FROM turn
     WHERE kind = :kind AND namespace = :namespace AND name = :name AND deleted_at IS NULL
         AND (CAST(:uid AS uuid) IS NULL OR uid = :uid)
+        AND (CAST(:version AS text) IS NULL OR resource_version::text = :version)
     {_RETURNING}
     """  # noqa: S608
 )

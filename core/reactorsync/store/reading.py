@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 from prometheus_client import Counter
 from pydantic import ValidationError
 
+from reactorsync.resources.manifest_problems import dotted
 from reactorsync.store.port import R, Unreadable
 
 log = logging.getLogger(__name__)
@@ -31,8 +32,9 @@ def kind_name(kind: type[R]) -> str:
 def unreadable(kind: type[R], name: str, error: ValidationError) -> Unreadable:
     """Return what to raise for a stored object, ``namespace/name``, that is not valid."""
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    return Unreadable(f"{kind_name(kind)} {name}: {where}: {first['msg']}")
+    where = dotted(first["loc"])
+    rule = str(first.get("ctx", {}).get("error", first["msg"]))
+    return Unreadable(f"{kind_name(kind)} {name}: {where}: {rule}", field=where, rule=rule)
 
 
 def read_all(

@@ -5,13 +5,28 @@ The CRDs say the latter in CEL.
 
 from __future__ import annotations
 
-from reactorsync.resources import AnomalyScenario, Reactor, Resource
+from reactorsync.resources import (
+    AnomalyScenario,
+    AnomalyScenarioStatus,
+    ConditionStatus,
+    Reactor,
+    Resource,
+    condition_of,
+)
+from reactorsync.resources.scenario_status import RunPhase
 from reactorsync.store.port import Conflict, Invalid
 
 DESIGN_IMMUTABLE = "is immutable: delete the reactor and create it anew"
 FROZEN_AFTER_INJECTION = (
     "is frozen since faults were injected: set another `runToken` to start a new run"
 )
+FROZEN_WHILE_JUDGED = (
+    "is frozen from the begin of a run until its outcome is final: set another `runToken` to start "
+    "a new run"
+)
+NO_WAY_BACK = "must not go back to that of a run that has yet to be ended: set another `runToken`"
+
+_GOES_ON = frozenset({RunPhase.PROBING, RunPhase.RUNNING})
 
 
 def check_update(old: Resource, new: Resource) -> None:
@@ -20,6 +35,9 @@ def check_update(old: Resource, new: Resource) -> None:
     - A reactor's design is immutable: its history would be another plant's.
     - Once a run of a scenario has injected, stages and targets stay as they are, so that what was
       injected can be read in the spec. Another ``runToken`` asks for a new run and frees them.
+    - From the begin of a run until its outcome is final, probes and ``abortWhen`` stay as they are,
+      for what its status says of them is told by their names.
+    - A token that was left while its run is open does not come back: what it freed has changed.
 
     Raises:
         Invalid: a rule is broken; names the first field that breaks one.
@@ -49,9 +67,27 @@ def _check_reactor(old: Reactor, new: Reactor) -> None:
 
 def _check_scenario(old: AnomalyScenario, new: AnomalyScenario) -> None:
     run = old.status.run
-    if run is None or run.injected_time is None or new.spec.run_token != old.spec.run_token:
+    if run is None:
         return
-    if new.spec.stages != old.spec.stages:
-        raise Invalid("spec.stages", FROZEN_AFTER_INJECTION)
-    if new.spec.targets != old.spec.targets:
-        raise Invalid("spec.targets", FROZEN_AFTER_INJECTION)
+    if new.spec.run_token != old.spec.run_token:
+        if run.phase in _GOES_ON and new.spec.run_token == run.token:
+            raise Invalid("spec.runToken", NO_WAY_BACK)
+        return
+    if run.injected_time is not None:
+        if new.spec.stages != old.spec.stages:
+            raise Invalid("spec.stages", FROZEN_AFTER_INJECTION)
+        if new.spec.targets != old.spec.targets:
+            raise Invalid("spec.targets", FROZEN_AFTER_INJECTION)
+    if run.phase is not RunPhase.PENDING and not _is_decided(old.status):
+        if new.spec.probes != old.spec.probes:
+            raise Invalid("spec.probes", FROZEN_WHILE_JUDGED)
+        if new.spec.abort_when != old.spec.abort_when:
+            raise Invalid("spec.abortWhen", FROZEN_WHILE_JUDGED)
+
+
+def _is_decided(status: AnomalyScenarioStatus) -> bool:
+    """Return whether the outcome of the run is final, be it that nobody can tell."""
+    outcome = condition_of(status.conditions, "Succeeded")
+    return outcome is not None and (
+        outcome.status is not ConditionStatus.UNKNOWN or outcome.reason == "NotReported"
+    )

@@ -114,14 +114,19 @@ class DesiredReactor(Model):
 
     def envelope(self, *, source: str, time_us: int) -> Envelope:
         """Return the envelope to publish this state with."""
-        return Envelope(
-            id=f"{self.key}/{self.revision}",
-            source=source,
-            type=DESIRED_TYPE,
-            subject=self.key,
-            time_us=time_us,
-            content_type=JSON,
-        )
+        return desired_envelope(self.key, self.revision, source=source, time_us=time_us)
+
+
+def desired_envelope(key: str, revision: str, *, source: str, time_us: int) -> Envelope:
+    """Return the envelope to publish a state of the reactor ``key`` with."""
+    return Envelope(
+        id=f"{key}/{revision}",
+        source=source,
+        type=DESIRED_TYPE,
+        subject=key,
+        time_us=time_us,
+        content_type=JSON,
+    )
 
 
 def revision_of(value: bytes) -> str:

@@ -124,14 +124,19 @@ class FaultRecovered(FaultEvent):
 
 
 class FaultVerified(FaultEvent):
-    """The historian compared the telemetry from before and after a fault began to act."""
+    """The historian compared the telemetry from before a fault with that while it acted."""
 
     type: ClassVar[str] = "dev.reactorsync.fault.verified.v1"
-    confirmed: bool = Field(description="Whether the telemetry shows the fault.")
+    confirmed: bool | None = Field(
+        default=None,
+        description="Whether the telemetry shows the fault; absent if it could not be judged.",
+    )
     signal: str | None = Field(
         default=None, description="Signal that shows it most clearly; absent unless confirmed."
     )
-    message: str = Field(default="", max_length=256, description="What was seen.")
+    message: str = Field(
+        default="", max_length=256, description="What was seen, or why it was not judged."
+    )
 
     @property
     def identity(self) -> str:  # noqa: D102
@@ -144,6 +149,14 @@ class AlarmEvent(ReactorEvent):
     alarm_id: UUID = Field(description="Identity of this occurrence: raised once, cleared once.")
     signal: str = Field(description="Signal the alarm is about.")
     limit: str = Field(description="Limit that was crossed: LowLow, Low, High or HighHigh.")
+    open_alarms: int | None = Field(
+        default=None,
+        ge=0,
+        description=(
+            "How many alarms of the reactor stand after this tick; absent from whoever does not "
+            "know all of them."
+        ),
+    )
 
 
 class AlarmRaised(AlarmEvent):

@@ -109,7 +109,7 @@ async def _unannounced(connection: Connection) -> list[tuple[Any, ...]]:
     cursor = await connection.execute(
         """
         SELECT uid, reactor_uid, namespace, name, signal, condition, raised_at, cleared_at, value,
-               raise_announced_at IS NOT NULL, waiting
+               raise_announced_at IS NOT NULL, open_once_raised, open_once_cleared, waiting
         FROM (
             SELECT alarm.*, count(*) OVER () AS waiting FROM alarm
             WHERE (raise_announced_at IS NULL
@@ -118,6 +118,19 @@ async def _unannounced(connection: Connection) -> list[tuple[Any, ...]]:
             ORDER BY alarm.id LIMIT %s
         ) AS alarm
         JOIN (SELECT id AS reactor, namespace, name FROM reactor) AS named ON reactor = reactor_id
+        CROSS JOIN LATERAL (
+            SELECT count(*) FILTER (
+                       WHERE other.raised_at <= alarm.raised_at
+                         AND (other.cleared_at IS NULL OR other.cleared_at > alarm.raised_at)
+                   ) AS open_once_raised,
+                   count(*) FILTER (
+                       WHERE other.raised_at <= alarm.cleared_at
+                         AND (other.cleared_at IS NULL OR other.cleared_at > alarm.cleared_at)
+                   ) AS open_once_cleared
+            FROM alarm AS other
+            WHERE other.reactor_id = alarm.reactor_id AND other.reactor_uid = alarm.reactor_uid
+              AND other.signal IS NOT NULL
+        ) AS counted
         ORDER BY alarm.id
         """,
         (AT_ONCE,),
@@ -145,7 +158,8 @@ async def _forget_announced(connection: Connection) -> None:
 
 
 def _events(row: tuple[Any, ...]) -> list[Event]:
-    uid, reactor_uid, namespace, name, signal, limit, raised_at, cleared_at, value, told, _ = row
+    uid, reactor_uid, namespace, name, signal, limit, raised_at, cleared_at, value, *rest = row
+    told, open_once_raised, open_once_cleared, _ = rest
     about = {
         "namespace": namespace,
         "name": name,
@@ -156,7 +170,10 @@ def _events(row: tuple[Any, ...]) -> list[Event]:
     }
     events: list[Event] = []
     if not told:
-        events.append(AlarmRaised(**about, tick_us=to_micros(raised_at), value=value))
+        moment = to_micros(raised_at)
+        raised = AlarmRaised(**about, tick_us=moment, value=value, open_alarms=open_once_raised)
+        events.append(raised)
     if cleared_at is not None:
-        events.append(AlarmCleared(**about, tick_us=to_micros(cleared_at)))
+        moment = to_micros(cleared_at)
+        events.append(AlarmCleared(**about, tick_us=moment, open_alarms=open_once_cleared))
     return events

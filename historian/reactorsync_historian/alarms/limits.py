@@ -124,7 +124,8 @@ class LimitMatrix:
         Returns:
             Two matrices of shape ``(len(LIMIT_ROWS), m)``; NaN is no limit.
         """
-        limits, deadbands = self._full[:, columns], self._deadbands[:, columns]
+        # Several times as fast as indexing.
+        limits, deadbands = self._full.take(columns, 1), self._deadbands.take(columns, 1)
         loads = np.full(len(self._rated_mw), np.nan, np.float32)
         loads[columns] = np.clip(readings[_THERMAL_POWER] / self._rated_mw[columns], 0.0, 1.0)
         places = np.full(len(self._rated_mw), -1, np.intp)

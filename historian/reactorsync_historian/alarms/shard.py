@@ -171,12 +171,12 @@ class ShardAlarms:
         if paused.any():
             self._count[:, slots[paused]] = 0
         self._newest_us[slots] = tick_us
-        values = readings[SIGNAL_OF_ROW]
+        values = readings.take(SIGNAL_OF_ROW, 0)
         limits, deadbands = self._limits.at(slots, readings)
         beyond = np.empty(values.shape, np.bool_)
         np.less(values[:LOW_ROWS], limits[:LOW_ROWS], out=beyond[:LOW_ROWS])
         np.greater(values[LOW_ROWS:], limits[LOW_ROWS:], out=beyond[LOW_ROWS:])
-        active = self._open[:, slots] | (self._count[:, slots] > 0)
+        active = self._open.take(slots, 1) | (self._count.take(slots, 1) > 0)
         rows, places = np.nonzero(beyond | active)
         if not len(rows):
             return changes

@@ -12,6 +12,9 @@ fault when one of these holds:
 - for a noisy one: the last twelve scatter more than 3.5 times as much as before;
 - for a dropout: two readings are missing, where none were before.
 
+Few readings from before may lie close together by chance: of fewer than eight, the standard
+deviation is taken to be so much greater that it is too small for 1 of 1,000 such samples only.
+
 The signals' noise is 0.007 to 0.2 % of their ranges, three times that where it was declared high. A
 plant that moves for another reason, such as a new setpoint, cannot be told from one with a fault:
 this compares before and after and knows no model of the plant.
@@ -26,14 +29,19 @@ import numpy as np
 import numpy.typing as npt
 
 from reactorsync.faults import FaultKind
-from reactorsync.signals import SIGNALS, Signal
+from reactorsync.signals import SIGNAL_INDEX, SIGNALS, Signal
 
 Floats = npt.NDArray[np.float64]
 
 BASELINE_READINGS: Final = 32
 """Readings before the fault that are looked at."""
-FEWEST_READINGS: Final = 8
+ENOUGH_READINGS: Final = 8
+"""Fewer may show a fault, but not that there is none."""
+FEWEST_READINGS: Final = 3
 """Fewer are no baseline."""
+
+_WIDER: Final = {3: 31.6, 4: 11.1, 5: 6.6, 6: 4.9, 7: 4.0}
+"""By count: ``sqrt((n - 1) / x)``, x the 0.1 % quantile of chi-squared with n - 1 degrees."""
 
 FAST_READINGS: Final = 3
 FAST_SIGMAS: Final = 6.0
@@ -73,12 +81,15 @@ class Baseline:
         mean = np.where(present, values, 0.0).sum(axis=0) / known
         squares = np.where(present, (values - mean) ** 2, 0.0).sum(axis=0)
         sigma = np.sqrt(squares / np.maximum(known - 1, 1))
+        for few, wider in _WIDER.items():
+            sigma[count == few] *= wider
         return cls(mean, sigma, count)
 
-    @property
-    def signals(self) -> int:
-        """How many signals can be compared."""
-        return int((self.count > 0).sum())
+    def readings(self, signal: str | None = None) -> int:
+        """Return how many readings it is made of: of one signal, or of that which has most."""
+        if signal is None:
+            return int(self.count.max())
+        return int(self.count[SIGNAL_INDEX[signal]])
 
 
 @dataclass(frozen=True, slots=True)

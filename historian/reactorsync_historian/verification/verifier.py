@@ -47,6 +47,8 @@ _LATE_US: Final = 15_000_000
 _BASELINE_US: Final = (BASELINE_READINGS + 2) * 60_000_000
 """How far back the baseline of a reactor with the longest sampling interval reaches."""
 
+_LABELS: Final = {True: "true", False: "false", None: "unknown"}
+
 
 class FaultVerifier:
     """Follows faults and tells what was seen of them.
@@ -91,7 +93,10 @@ class FaultVerifier:
                 aim = None if plant is None else plant.faults.get(event.fault_id)
                 if aim is not None and event.tick_us - aim.start_us > WINDOW_US:
                     return  # Told again, long after it began.
-                self._book.injected(event, signal=None if aim is None else aim.signal)
+                if aim is None:
+                    self._book.injected(event)
+                else:
+                    self._book.injected(event, signal=aim.signal, rise_us=aim.rise_us)
             case FaultRecovered():
                 self._book.recovered(event)
             case FaultVerified():
@@ -146,7 +151,7 @@ class FaultVerifier:
         await self._sender.send(verdicts)
         for verdict in verdicts:
             self._book.verified(verdict)
-            metrics.FAULTS_JUDGED.labels(str(verdict.confirmed).lower()).inc()
+            metrics.FAULTS_JUDGED.labels(_LABELS[verdict.confirmed]).inc()
 
     def _is_ours(self, case: Case) -> bool:
         return self._owns(shard_of(case.injected.subject, self._shards))

@@ -11,13 +11,14 @@ import typer
 
 from reactorsync.resources import AnomalyScenario, condition_of
 from reactorsync.resources.meta import ConditionStatus
-from reactorsync.resources.scenario import RunPhase, ScenarioMode, ScenarioState
+from reactorsync.resources.scenario import ScenarioMode, ScenarioState
+from reactorsync.resources.scenario_status import RunPhase
 from reactorsync_local.arguments import NamespaceOption, ServerOption, run
 from reactorsync_local.client import ApiClient, Selection
 from reactorsync_local.console import tell, write_line
 from reactorsync_local.errors import CommandError
 from reactorsync_local.kinds import SCENARIOS, full_name
-from reactorsync_local.rendering.columns import resource_table
+from reactorsync_local.rendering.columns import refusal_of, resource_table
 from reactorsync_local.rendering.times import clock
 from reactorsync_local.server import find_server
 
@@ -102,7 +103,20 @@ async def _follow(client: ApiClient, started: AnomalyScenario) -> None:
                             hint=f"see `reactorsync describe anom {meta.name} -n {meta.namespace}`",
                         )
                     return
+        elif refusal := _refusal(found):
+            raise CommandError(
+                f"no run begins: {refusal}",
+                hint=f"see `reactorsync describe anom {meta.name} -n {meta.namespace}`",
+            )
         await asyncio.sleep(_POLL_SECONDS)
+
+
+def _refusal(scenario: AnomalyScenario) -> str:
+    """Return why no run may begin, as the operator says of the spec as it is now; else empty."""
+    refusal = refusal_of(scenario)
+    if refusal is None or scenario.status.observed_generation != scenario.metadata.generation:
+        return ""
+    return ": ".join(filter(None, (refusal.reason, refusal.message)))
 
 
 def is_judged(scenario: AnomalyScenario) -> bool:
@@ -119,9 +133,10 @@ def is_judged(scenario: AnomalyScenario) -> bool:
 def failure_of(scenario: AnomalyScenario) -> str:
     """Return why a run that is over did not succeed, empty if it did or was a dry one."""
     run = scenario.status.run
-    if run is not None and run.phase is RunPhase.ABORTED:
-        return "it was aborted"
     outcome = condition_of(scenario.status.conditions, "Succeeded")
+    if run is not None and run.phase is RunPhase.ABORTED:
+        why = outcome.message if outcome is not None else ""
+        return ": ".join(filter(None, ("it was aborted", why)))
     if scenario.spec.mode is ScenarioMode.DRY_RUN:
         return ""
     if outcome is None:

@@ -13,7 +13,7 @@ from typing import Final
 
 from reactorsync.resources import AnomalyScenario, Reactor
 from reactorsync.resources.reactor import HealthState
-from reactorsync.resources.scenario import RunPhase
+from reactorsync.resources.scenario_status import RunPhase
 from reactorsync.wire.keys import reactor_key
 from reactorsync_local.client import ApiClient, Selection
 from reactorsync_local.errors import CommandError, Refused
@@ -26,7 +26,7 @@ from reactorsync_local.fleet.values import (
     ScenarioView,
 )
 from reactorsync_local.live_client import LiveClient, LiveReading
-from reactorsync_local.rendering.columns import health_of
+from reactorsync_local.rendering.columns import HELD, health_of
 from reactorsync_local.server import Server
 
 log = logging.getLogger(__name__)
@@ -164,9 +164,13 @@ def scenario_views(scenarios: Sequence[AnomalyScenario], now: datetime) -> list[
 
 def _scenario_view(scenario: AnomalyScenario, now: datetime) -> ScenarioView | None:
     run, targets = scenario.status.run, scenario.status.targets
+    if run is not None and run.phase is RunPhase.PROBING:
+        # The whole timeline lies ahead of it, from whenever its probes have passed.
+        return _standing_view(scenario, run.phase.value)
     if run is not None and run.phase in (RunPhase.PENDING, RunPhase.RUNNING):
         phase, start = run.phase, run.start_time
         length = (run.end_time - run.start_time).total_seconds()
+        now = run.held_since or now
     elif scenario.status.next_run_time is not None:
         phase, start = RunPhase.PENDING, scenario.status.next_run_time
         length = float(scenario.spec.run_seconds)
@@ -175,13 +179,26 @@ def _scenario_view(scenario: AnomalyScenario, now: datetime) -> ScenarioView | N
     elapsed = (now - start).total_seconds()
     return ScenarioView(
         name=scenario.metadata.name,
-        phase=phase.value,
+        phase=HELD if run is not None and run.held_since is not None else phase.value,
         faults=[stage.fault.value for stage in scenario.spec.stages],
         selected=targets.selected,
         injected=targets.injected if phase is RunPhase.RUNNING else 0,
         share_done=min(max(elapsed / length, 0.0), 1.0),
         seconds_left=max(0.0, length - elapsed) if elapsed >= 0 else None,
         starts_in=-elapsed if elapsed < 0 else None,
+    )
+
+
+def _standing_view(scenario: AnomalyScenario, phase: str) -> ScenarioView:
+    return ScenarioView(
+        name=scenario.metadata.name,
+        phase=phase,
+        faults=[stage.fault.value for stage in scenario.spec.stages],
+        selected=scenario.status.targets.selected,
+        injected=0,
+        share_done=0.0,
+        seconds_left=None,
+        starts_in=None,
     )
 
 

@@ -20,6 +20,7 @@ from reactorsync_local.fleet.values import (
     ScenarioView,
     StreamView,
 )
+from reactorsync_local.rendering.columns import HELD
 from reactorsync_local.rendering.graphs import progress, sparkline
 from reactorsync_local.rendering.palette import (
     ALARM,
@@ -184,8 +185,12 @@ def _scenarios(views: Sequence[ScenarioView], total: int) -> list[Text]:
         if view.seconds_left is not None:
             line.append_text(progress(view.share_done, width=20))
             line.append(f"  {clock(view.seconds_left)} left")
+        elif view.starts_in is not None:
+            line.append(f"starts in {clock(view.starts_in)}", style=MUTED)
         else:
-            line.append(f"starts in {clock(view.starts_in or 0)}", style=MUTED)
+            line.append("waits for its Before probes", style=MUTED)
+        if view.phase == HELD:
+            line.append("   held", style=CAUTION)
         if view.seconds_left is not None:
             line.append(f"   {view.injected} of {view.selected} injected")
         line.append(f"   {', '.join(dict.fromkeys(view.faults))}", style=MUTED)

@@ -75,7 +75,10 @@ class ReactorView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScenarioView:
-    """A scenario that runs, or is about to. Times in seconds; ``starts_in`` while it is pending."""
+    """A scenario that runs, or is about to. Times in seconds; ``starts_in`` while it is pending.
+
+    One that waits for its probes has neither time; those of one that is held stand still.
+    """
 
     name: str
     phase: str

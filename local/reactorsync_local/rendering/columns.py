@@ -4,18 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 from rich.text import Text
 
-from reactorsync.resources import AnomalyScenario, Reactor, Resource, condition_of
+from reactorsync.resources import (
+    AnomalyScenario,
+    Condition,
+    Reactor,
+    Resource,
+    condition_of,
+)
 from reactorsync.resources.meta import ConditionStatus
 from reactorsync.resources.reactor import HealthState, ReactorState
-from reactorsync.resources.scenario import RunPhase, ScenarioState
+from reactorsync.resources.scenario import ScenarioState
+from reactorsync.resources.scenario_status import RunPhase
 from reactorsync_local.kinds import REACTORS, KindInfo
 from reactorsync_local.rendering.palette import ALARM, CAUTION, MUTED, health_text
 from reactorsync_local.rendering.readings import trip_title
 from reactorsync_local.rendering.table import Column, TableLines, render_table
 from reactorsync_local.rendering.times import age, short_duration, timestamp
+
+HELD: Final = "Held"
+"""The phase of a run whose clock stands still."""
+
+_REFUSALS: Final = {
+    "GuardTripped": "Refused",
+    "EnvironmentMismatch": "Refused",
+    "InvalidSpec": "Invalid",
+}
 
 
 def resource_table(
@@ -107,9 +124,21 @@ def _generator(reactor: Reactor) -> str:
     return f"{generator.name}/{generator.shard}" if generator is not None else ""
 
 
+def refusal_of(scenario: AnomalyScenario) -> Condition | None:
+    """Return the condition that says why no run may begin, if none may."""
+    stalled = condition_of(scenario.status.conditions, "Stalled")
+    if stalled is None or stalled.status is not ConditionStatus.TRUE:
+        return None
+    return stalled if stalled.reason in _REFUSALS else None
+
+
 def scenario_phase(scenario: AnomalyScenario) -> str:
     """Return where the scenario stands, in one word."""
     run = scenario.status.run
+    if refusal := refusal_of(scenario):
+        return _REFUSALS[refusal.reason]
+    if run is not None and run.held_since is not None:
+        return HELD
     phase = run.phase if run is not None else RunPhase.PENDING
     if scenario.spec.state is ScenarioState.SUSPENDED and phase is not RunPhase.COMPLETED:
         return "Suspended"
@@ -118,15 +147,27 @@ def scenario_phase(scenario: AnomalyScenario) -> str:
 
 def _phase_cell(scenario: AnomalyScenario) -> Text:
     phase = scenario_phase(scenario)
-    return Text(phase, style={"Running": CAUTION, "Aborted": MUTED}.get(phase, ""))
+    style = CAUTION if phase in ("Running", *_REFUSALS.values()) else ""
+    return Text(phase, style=MUTED if phase == "Aborted" else style)
 
 
 def time_left(scenario: AnomalyScenario, now: datetime) -> float | None:
-    """Return how many seconds the current run still takes, ``None`` unless it is running."""
+    """Return how many seconds the current run still takes, ``None`` unless it is running.
+
+    While its clock stands still that stays the same.
+    """
     run = scenario.status.run
     if run is None or run.phase is not RunPhase.RUNNING:
         return None
-    return max(0.0, (run.end_time - now).total_seconds())
+    return max(0.0, (run.end_time - (run.held_since or now)).total_seconds())
+
+
+def detected_text(scenario: AnomalyScenario) -> str:
+    """Return on how many of the targets an alarm was raised: ``9/10``."""
+    detection = scenario.status.detection
+    if detection is None:
+        return ""
+    return f"{detection.detected}/{scenario.status.targets.injected}"
 
 
 def _targets(scenario: AnomalyScenario) -> str:
@@ -162,7 +203,9 @@ def scenario_columns(now: datetime, *, namespaces: bool) -> list[Column[AnomalyS
         Column("RECOVERED", lambda anom: str(anom.status.targets.recovered), wide=True),
         Column("LEFT", lambda anom: _left(anom, now)),
         Column("READY", lambda anom: condition_text(anom, "Ready"), wide=True),
-        Column("SCORE", _score, wide=True),
+        Column("VERIFIED", lambda anom: condition_text(anom, "Verified"), wide=True),
+        Column("DETECTED", detected_text, wide=True),
+        Column("SCORE", _score),
         Column("NEXT", _next, wide=True),
         Column("SUMMARY", lambda anom: anom.status.summary, wide=True),
         Column("AGE", lambda anom: age(anom.metadata.creation_timestamp, now)),

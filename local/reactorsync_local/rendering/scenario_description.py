@@ -8,8 +8,10 @@ from datetime import datetime
 from rich.text import Text
 
 from reactorsync.faults import FAULTS
+from reactorsync.planning.schedule import is_held
 from reactorsync.resources import AnomalyScenario
-from reactorsync.resources.scenario import Probe, Stage
+from reactorsync.resources.scenario import Probe, ScenarioState, Stage
+from reactorsync.resources.scenario_status import ProbeResult
 from reactorsync_local.rendering.columns import (
     scenario_phase,
     time_left,
@@ -36,10 +38,18 @@ def describe_scenario(scenario: AnomalyScenario, now: datetime) -> Lines:
     lines += [
         field_line("Phase", scenario_phase(scenario)),
         field_line("Summary", status.summary or "<none>"),
-        field_line("State", spec.state.value),
+        field_line("State", _state(scenario)),
         field_line("Mode", spec.mode.value),
         field_line("Conflicts", f"{spec.conflict_policy.value}, priority {spec.priority}"),
     ]
+    if spec.environment is not None:
+        lines.append(field_line("Environment", spec.environment))
+    if spec.guard_override is not None:
+        guards = ", ".join(spec.guard_override.guards)
+        lines.append(field_line("Guards", f"may break {guards}: {spec.guard_override.reason}"))
+    if spec.ttl_seconds_after_finished is not None:
+        age_limit = short_duration(spec.ttl_seconds_after_finished)
+        lines.append(field_line("Deleted", f"{age_limit} after its outcome is final"))
     if spec.schedule is not None:
         schedule = spec.schedule
         lines.append(field_line("Schedule", f"{schedule.cron} ({schedule.time_zone})"))
@@ -53,6 +63,14 @@ def describe_scenario(scenario: AnomalyScenario, now: datetime) -> Lines:
     return lines
 
 
+def _state(scenario: AnomalyScenario) -> str:
+    spec = scenario.spec
+    if spec.state is not ScenarioState.SUSPENDED:
+        return spec.state.value
+    clock_of_it = "stands still" if is_held(scenario) else "goes on"
+    return f"{spec.state.value}, its clock {clock_of_it}"
+
+
 def _run(scenario: AnomalyScenario, now: datetime) -> Lines:
     run = scenario.status.run
     if run is None:
@@ -63,6 +81,11 @@ def _run(scenario: AnomalyScenario, now: datetime) -> Lines:
         field_line(
             f"{INDENT}Phase",
             run.phase.value if left is None else f"{run.phase.value}, {clock(left)} left",
+        ),
+        *(
+            [field_line(f"{INDENT}Held since", timestamp(run.held_since))]
+            if run.held_since is not None
+            else []
         ),
         field_line(f"{INDENT}Start", timestamp(run.start_time)),
         field_line(f"{INDENT}End", timestamp(run.end_time)),
@@ -134,23 +157,27 @@ def _stages(stages: Sequence[Stage]) -> Lines:
 
 
 def _probes(scenario: AnomalyScenario) -> Lines:
-    probes: list[Probe] = [*scenario.spec.probes, *scenario.spec.abort_when]
-    if not probes:
+    spec = scenario.spec
+    if not (spec.probes or spec.abort_when):
         return []
     results = {result.name: result for result in scenario.status.probes}
     lines = section("Probes")
-    for probe in probes:
-        result = results.get(probe.name)
-        passed = result.passed if result is not None else None
+    lines += [_probe(one, results.get(one.name), aborts=False) for one in spec.probes]
+    lines += [_probe(one, results.get(one.name), aborts=True) for one in spec.abort_when]
+    return lines
+
+
+def _probe(probe: Probe, result: ProbeResult | None, *, aborts: bool) -> Text:
+    passed = result.passed if result is not None else None
+    if aborts:
+        verdict = "aborted the run" if passed else "not seen"
+        style = CAUTION if passed else MUTED
+    else:
         verdict = {True: "passed", False: "failed", None: "undecided"}[passed]
         style = {True: "", False: CAUTION, None: MUTED}[passed]
-        message = f"  {result.message}" if result is not None and result.message else ""
-        lines.append(
-            Text.assemble(
-                f"{INDENT}{probe.name} ({probe.phase.value}): ", (verdict, style), message
-            )
-        )
-    return lines
+    role = "aborts" if aborts else probe.phase.value
+    message = f"  {result.message}" if result is not None and result.message else ""
+    return Text.assemble(f"{INDENT}{probe.name} ({role}): ", (verdict, style), message)
 
 
 def _history(scenario: AnomalyScenario) -> Lines:

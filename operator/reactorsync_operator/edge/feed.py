@@ -5,22 +5,27 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final, NoReturn
 
 from reactorsync.kube import ApiError, ApiUnavailable, JsonObject, KubeClient
 from reactorsync.resources import AnomalyScenario, Kind, Reactor
-from reactorsync.service import Backoff
+from reactorsync.resources.crd_presentation import PRESENTATIONS
+from reactorsync.service import Backoff, OutageLog
 from reactorsync.store.kubernetes_documents import (
     collection_path,
     items_of,
     metadata_of,
 )
+from reactorsync.store.port import R
+from reactorsync_operator.edge.invalid_specs import InvalidSpecs
 from reactorsync_operator.edge.kopf_watch import PAGE, KopfWatch
 from reactorsync_operator.edge.mirror import Mirror, Sweep
+from reactorsync_operator.edge.namespaces import warn_of_missing
 from reactorsync_operator.edge.streams import WatchStreams
-from reactorsync_operator.metrics import MISSED_EVENTS, RELISTS, WATCH_AGE
-from reactorsync_operator.watcher import Views
+from reactorsync_operator.metrics import CLOSED_NAMESPACES, MISSED_EVENTS, RELISTS, WATCH_AGE
+from reactorsync_operator.watcher import View, Views
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +41,7 @@ GRACE_SECONDS: Final = 30.0
 DEAF_SWEEP_SECONDS: Final = 30.0
 """Time between two sweeps while a watch is deaf."""
 
+_FORBIDDEN: Final = 403
 _GONE: Final = 410
 _ATTEMPTS: Final = 3
 
@@ -45,7 +51,11 @@ AnyMirror = Mirror[Reactor] | Mirror[AnomalyScenario]
 class KopfFeed:
     """Keeps ``views`` equal to what the API server of ``client`` has in ``namespaces``.
 
-    ``None`` stands for all namespaces. ``clock`` returns monotonic seconds.
+    ``None`` stands for all namespaces. ``clock`` returns monotonic seconds. ``invalid`` is told of
+    the objects that cannot be read.
+
+    A namespace that refuses to be listed is closed: what is known of it stays as it was, the others
+    go on, and each sweep tries again. Only when all of them refuse is there nothing to begin with.
     """
 
     def __init__(
@@ -58,20 +68,27 @@ class KopfFeed:
         inactivity_seconds: float,
         clock: Callable[[], float],
         spawned: Callable[[], None] = lambda: None,
+        invalid: InvalidSpecs | None = None,
     ) -> None:
         self._client = client
         self._swept = views.swept
         self._sweep_seconds = sweep_seconds
         self._limit_seconds = 2 * inactivity_seconds
         self._mirrors: dict[Kind, AnyMirror] = {
-            Kind.REACTOR: Mirror(Reactor, views.reactors, clock=clock),
-            Kind.ANOMALY_SCENARIO: Mirror(AnomalyScenario, views.scenarios, clock=clock),
+            Kind.REACTOR: _mirror(Reactor, views.reactors, clock, invalid),
+            Kind.ANOMALY_SCENARIO: _mirror(AnomalyScenario, views.scenarios, clock, invalid),
         }
+        self._namespaces = None if namespaces is None else frozenset(namespaces)
         within = (None,) if namespaces is None else tuple(namespaces)
         self._paths = {
-            Kind.REACTOR: [collection_path(Reactor, each) for each in within],
-            Kind.ANOMALY_SCENARIO: [collection_path(AnomalyScenario, each) for each in within],
+            Kind.REACTOR: {each: collection_path(Reactor, each) for each in within},
+            Kind.ANOMALY_SCENARIO: {
+                each: collection_path(AnomalyScenario, each) for each in within
+            },
         }
+        self._refusals: dict[tuple[str, Kind], str] = {}
+        self._clock = clock
+        self._next_sweep_at = float("inf")
         self._listed = asyncio.Event()
         self._sweep_soon = asyncio.Event()
         self._deaf: dict[Kind, int] = {}
@@ -83,6 +100,7 @@ class KopfFeed:
             streams=self._streams,
             inactivity_seconds=inactivity_seconds,
             spawned=spawned,
+            look_again=self._look_again,
         )
 
     @property
@@ -96,7 +114,7 @@ class KopfFeed:
 
     def problems(self) -> Mapping[str, str]:
         """Return why the watch of a kind can no longer be trusted, by name of what to report."""
-        found = {}
+        found: dict[str, str] = {}
         for kind in self._paths:
             age = self._age(kind)
             if kind in self._deaf:
@@ -107,11 +125,26 @@ class KopfFeed:
                 found[f"watch of {kind}"] = f"the API server has said nothing for {age:.0f} s"
         return found
 
+    def closed(self) -> Mapping[str, str]:
+        """Return the namespaces that refuse to be listed, and what each of them answers."""
+        return {namespace: problem for (namespace, _), problem in self._refusals.items()}
+
+    def unwatched(self) -> Mapping[str, str]:
+        """Return the watches that the API server forbids, by name of what to report."""
+        found: dict[str, str] = {}
+        for kind, paths in self._paths.items():
+            for namespace, path in paths.items():
+                if self._streams.is_forbidden(path):
+                    where = "in all namespaces" if namespace is None else f"in {namespace}"
+                    plural = PRESENTATIONS[kind].plural
+                    found[f"watch of {kind} {where}"] = f"no right to watch {plural} {where}"
+        return found
+
     async def run(self) -> None:
         """Follow until cancelled. Raises :class:`WatchEnded` when kopf ends by itself."""
         await self._list_first()
-        for paths in self._paths.values():
-            self._streams.expect(paths)
+        await warn_of_missing(self._client, self._namespaces or ())
+        self._serve_what_is_open()
         self._listed.set()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch.run())
@@ -125,7 +158,48 @@ class KopfFeed:
         """Return the age of the watch that has been silent longest, 0 before there is any."""
         if not self._listed.is_set():
             return 0.0
-        return max(map(self._streams.age, self._paths[kind]))
+        return max(map(self._streams.age, self._open_paths(kind)), default=0.0)
+
+    def _open_paths(self, kind: Kind) -> list[str]:
+        closed = self.closed()
+        return [path for namespace, path in self._paths[kind].items() if namespace not in closed]
+
+    def _serve_what_is_open(self) -> None:
+        """Watch the namespaces that can be listed, and no others: kopf gives up over one."""
+        closed = self.closed()
+        CLOSED_NAMESPACES.set(len(closed))
+        for kind, paths in self._paths.items():
+            is_open = self._open_paths(kind)
+            self._streams.forget(set(paths.values()).difference(is_open))
+            self._streams.expect(dict.fromkeys(is_open, self._mirrors[kind].echoes))
+        if self._namespaces is not None:
+            self._watch.serve(self._namespaces.difference(closed))
+
+    async def _look_again(self) -> None:
+        """Find out which namespaces can be listed now."""
+        try:
+            for kind, paths in self._paths.items():
+                for namespace, path in paths.items():
+                    with self._refusing(kind, namespace):
+                        await self._client.get(path, params={"limit": "1"})
+        except (ApiUnavailable, ApiError) as error:
+            log.warning("cannot look which namespaces are closed: %s", error)
+        self._serve_what_is_open()
+
+    @contextmanager
+    def _refusing(self, kind: Kind, namespace: str | None) -> Iterator[None]:
+        """Note whether a namespace refuses what is done in the context."""
+        try:
+            yield
+        except ApiError as error:
+            if namespace is None or error.code != _FORBIDDEN:
+                raise
+            if namespace not in self.closed():
+                log.error("namespace %s is closed to this operator: %s", namespace, error.message)
+            self._refusals[namespace, kind] = error.message
+        else:
+            if namespace is not None and self._refusals.pop((namespace, kind), None) is not None:
+                log.info("namespace %s lets %ss be listed again", namespace, kind)
 
     async def _look(self) -> NoReturn:
         while True:
@@ -134,7 +208,7 @@ class KopfFeed:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _list_first(self) -> None:
-        backoff = Backoff()
+        backoff, outage = Backoff(), OutageLog(log, "first list")
         for kind, mirror in self._mirrors.items():
             while True:
                 try:
@@ -142,15 +216,20 @@ class KopfFeed:
                     gc.disable()
                     await self._compare(kind, mirror)
                 except (ApiUnavailable, ApiError) as error:
-                    log.warning("cannot list %ss: %s", kind, _advice(error))
+                    outage.fails(f"cannot list {kind}s: {_advice(error)}")
                     await asyncio.sleep(backoff.next_pause())
                 else:
-                    break
+                    outage.works()
+                    if self._open_paths(kind):
+                        break
+                    await asyncio.sleep(backoff.next_pause())
                 finally:
                     gc.enable()
             mirror.finish_sweep()
 
     async def _keep_sweeping(self) -> NoReturn:
+        self._next_sweep_at = self._clock() + self._sweep_seconds
+        outage = OutageLog(log, "comparing with a full list")
         while True:
             is_regular = await self._wait_for_sweep()
             missed: dict[Kind, int] = {}
@@ -160,29 +239,38 @@ class KopfFeed:
                         missed[kind] = count
             except (ApiUnavailable, ApiError) as error:
                 # The watch, too, notices when the API server is away.
-                log.warning("cannot compare with a full list: %s", error)
+                outage.fails(str(error))
                 await asyncio.sleep(SOON_SECONDS)
                 continue
+            outage.works()
+            self._serve_what_is_open()
             if is_regular:
                 self._deaf = missed
+                pause = DEAF_SWEEP_SECONDS if missed else self._sweep_seconds
+                self._next_sweep_at = self._clock() + pause
                 self._swept()
 
     async def _wait_for_sweep(self) -> bool:
-        """Wait until it is time; return whether that is a regular one, of which watches tell."""
+        """Wait until it is time; return whether that is a regular one, of which watches tell.
+
+        Watches that keep beginning anew do not put it off.
+        """
         try:
-            async with asyncio.timeout(DEAF_SWEEP_SECONDS if self._deaf else self._sweep_seconds):
+            async with asyncio.timeout(max(self._next_sweep_at - self._clock(), 0.0)):
                 await self._sweep_soon.wait()
+                await asyncio.sleep(SOON_SECONDS)
         except TimeoutError:
             return True
-        await asyncio.sleep(SOON_SECONDS)
         self._sweep_soon.clear()
         return False
 
     async def _sweep(self, kind: Kind, mirror: AnyMirror, *, is_regular: bool) -> int:
         """Make the view equal to a list; return how many changes the watch never told of."""
         try:
+            refusals = set(self._refusals)
             sweep = await self._compare(kind, mirror)
-            if not is_regular:
+            if not is_regular or refusals != set(self._refusals):
+                # What a namespace shows that was closed until now, no watch can have told.
                 return 0
             ends = asyncio.get_running_loop().time() + GRACE_SECONDS
             while (
@@ -205,9 +293,14 @@ class KopfFeed:
 
     async def _compare(self, kind: Kind, mirror: AnyMirror) -> Sweep:
         sweep = mirror.begin_sweep()
-        for path in self._paths[kind]:
-            async for page in self._pages(path):
-                mirror.take_page(sweep, page)
+        for namespace, path in self._paths[kind].items():
+            with self._refusing(kind, namespace):
+                async for page in self._pages(path):
+                    mirror.take_page(sweep, page)
+        closed = self.closed()
+        for name in [name for name in sweep.known if name.partition("/")[0] in closed]:
+            # Not to be found is not to be gone.
+            del sweep.known[name]
         mirror.finish_list(sweep)
         RELISTS.labels(kind).inc()
         return sweep
@@ -229,6 +322,23 @@ class KopfFeed:
             following = str(metadata_of(page).get("continue") or "")
             if not following:
                 return
+
+
+def _mirror(
+    kind: type[R], view: View[R], clock: Callable[[], float], invalid: InvalidSpecs | None
+) -> Mirror[R]:
+    # Its faults end, for whoever leads next does not know them; a plant goes on as published.
+    drops = kind is AnomalyScenario
+    if invalid is None:
+        return Mirror(kind, view, clock=clock, drops_unreadable=drops)
+    return Mirror(
+        kind,
+        view,
+        clock=clock,
+        drops_unreadable=drops,
+        refused=invalid.refuse,
+        accepted=invalid.accept,
+    )
 
 
 def _advice(error: ApiUnavailable | ApiError) -> str:

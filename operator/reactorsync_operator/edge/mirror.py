@@ -14,6 +14,7 @@ from reactorsync.store.kubernetes_documents import read_document
 from reactorsync.store.port import R
 from reactorsync.wire.keys import reactor_key
 from reactorsync_operator.metrics import UNREADABLE, WATCH_EVENTS
+from reactorsync_operator.tombstones import is_newer
 from reactorsync_operator.watcher import View
 
 log = logging.getLogger(__name__)
@@ -34,41 +35,77 @@ class Sweep:
     untold_deletions: set[str] = field(default_factory=set)
 
 
+@dataclass(frozen=True, slots=True)
+class _Unread:
+    """An object that cannot be read: ``namespace/name``, and the version that was met last."""
+
+    name: str
+    version: str
+
+
 class Mirror(Generic[R]):
     """Keeps a view of one kind. ``clock`` returns monotonic seconds.
+
+    ``refused`` is called with each version of an object that cannot be read, and why; ``accepted``
+    with its UID when it can be read again, or is gone. ``drops_unreadable`` says whether the view
+    is without an object while it cannot be read; otherwise it stays there as it was last known.
 
     Events and lists may come in any order: versions decide which is newer, and a UID that is gone
     never comes back.
     """
 
-    def __init__(self, kind: type[R], view: View[R], *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        kind: type[R],
+        view: View[R],
+        *,
+        clock: Callable[[], float],
+        drops_unreadable: bool = False,
+        refused: Callable[[Mapping[str, Any], Unreadable], None] = lambda _body, _error: None,
+        accepted: Callable[[str], None] = lambda _uid: None,
+    ) -> None:
         self._kind: type[R] = kind
         self._view: View[R] = view
         self._clock = clock
+        self._drops_unreadable = drops_unreadable
+        self._refused = refused
+        self._accepted = accepted
         self._name = Kind(kind.model_fields["kind"].default)
         self._gone: dict[str, float] = {}
-        self._unreadable: set[str] = set()
+        self._unreadable: dict[str, _Unread] = {}
         self._sweep: Sweep | None = None
 
     def told(self, type_: str | None, body: Mapping[str, Any]) -> None:
         """Take in an event of a watch."""
-        WATCH_EVENTS.labels(self._name).inc()
-        uid, version = _identity(body)
-        if self._sweep is not None:
-            untold = self._sweep.untold.get(uid)
-            if untold is not None and (type_ == "DELETED" or not _is_newer(untold, version)):
-                del self._sweep.untold[uid]
-            if type_ == "DELETED":
-                self._sweep.untold_deletions.discard(uid)
+        uid = self._note(type_, body)
         if type_ == "DELETED":
             self._remove(_name(body), uid)
         else:
             self._put(body)
 
+    def echoes(self, body: Mapping[str, Any]) -> bool:
+        """Return whether what a watch tells, of an object that is there, is known already."""
+        if not self._is_known(body):
+            return False
+        self._note(None, body)
+        return True
+
+    def _note(self, type_: str | None, body: Mapping[str, Any]) -> str:
+        """Note that the watch has told of an object; return its UID."""
+        WATCH_EVENTS.labels(self._name).inc()
+        uid, version = _identity(body)
+        if self._sweep is not None:
+            untold = self._sweep.untold.get(uid)
+            if untold is not None and (type_ == "DELETED" or not is_newer(untold, version)):
+                del self._sweep.untold[uid]
+            if type_ == "DELETED":
+                self._sweep.untold_deletions.discard(uid)
+        return uid
+
     def begin_sweep(self) -> Sweep:
         """Begin to compare with a list, which must not have been asked for before."""
         self._forget_old()
-        known = {}
+        known = {unread.name: uid for uid, unread in self._unreadable.items()}
         for name in self._view.names():
             resource = self._view.get(name)
             if resource is not None:
@@ -97,40 +134,54 @@ class Mirror(Generic[R]):
 
     def _put(self, body: Mapping[str, Any]) -> bool:
         """Take in an object as it is in ``body``; return whether that was news."""
-        name = _name(body)
         uid, version = _identity(body)
-        if uid in self._gone:
+        if uid in self._gone or self._is_known(body):
             return False
-        known = self._view.get(name)
-        if (
-            known is not None
-            and str(known.metadata.uid) == uid
-            and not _is_newer(version, known.metadata.resource_version)
-        ):
+        unread = self._unreadable.get(uid)
+        if unread is not None and is_newer(unread.version, version):
             return False
         try:
             resource = read_document(self._kind, dict(body))
         except Unreadable as error:
-            self._pass_over(body, uid, error)
+            self._pass_over(body, error)
             return False
-        self._unreadable.discard(uid)
+        self._can_be_read(uid)
         self._view.put(resource)
         return True
 
-    def _pass_over(self, body: Mapping[str, Any], uid: str, error: Unreadable) -> None:
-        """Leave an object as it was last known, and say so once."""
-        if uid in self._unreadable:
-            return
-        self._unreadable.add(uid)
-        UNREADABLE.labels(self._name).inc()
-        namespace, _, name = _name(body).partition("/")
-        log.error(
-            "passing over what cannot be read: %s", error, extra=about(self._name, namespace, name)
+    def _is_known(self, body: Mapping[str, Any]) -> bool:
+        uid, version = _identity(body)
+        known = self._view.get(_name(body))
+        return (
+            known is not None
+            and str(known.metadata.uid) == uid
+            and not is_newer(version, known.metadata.resource_version)
         )
+
+    def _pass_over(self, body: Mapping[str, Any], error: Unreadable) -> None:
+        """Do without an object, or leave it as it was last known, and log that once."""
+        uid, version = _identity(body)
+        name = _name(body)
+        self._refused(body, error)
+        is_new = uid not in self._unreadable
+        self._unreadable[uid] = _Unread(name, version)
+        if self._drops_unreadable:
+            self._drop(name, uid)
+        if is_new:
+            UNREADABLE.labels(self._name).inc()
+            extra = about(self._name, *name.split("/", 1))
+            log.error("passing over what cannot be read: %s", error, extra=extra)
+
+    def _can_be_read(self, uid: str) -> None:
+        if self._unreadable.pop(uid, None) is not None:
+            self._accepted(uid)
 
     def _remove(self, name: str, uid: str) -> bool:
         self._gone[uid] = self._clock()
-        self._unreadable.discard(uid)
+        self._can_be_read(uid)
+        return self._drop(name, uid)
+
+    def _drop(self, name: str, uid: str) -> bool:
         known = self._view.get(name)
         if known is None or str(known.metadata.uid) != uid:
             return False
@@ -150,10 +201,3 @@ def _name(body: Mapping[str, Any]) -> str:
 def _identity(body: Mapping[str, Any]) -> tuple[str, str]:
     metadata = body["metadata"]
     return metadata["uid"], metadata["resourceVersion"]
-
-
-def _is_newer(version: str, known: str) -> bool:
-    """Return whether an object was stored at ``version`` after ``known``."""
-    if version.isdecimal() and known.isdecimal():
-        return int(version) > int(known)
-    return version != known

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Mapping
 from types import SimpleNamespace
 from typing import Final
 
 import aiohttp
 
+from reactorsync_operator.edge.sieve import Known, SievedList, SievedWatch
+
 _OK: Final = 200
+_FORBIDDEN: Final = 403
 
 
 class WatchStreams:
@@ -23,18 +26,32 @@ class WatchStreams:
         self._clock = clock
         self._begun = begun
         self._heard_at: dict[str, float] = {}
+        self._known: dict[str, Known] = {}
         self._streams: dict[str, tuple[aiohttp.StreamReader, int]] = {}
         self._listed: set[str] = set()
+        self._forbidden: set[str] = set()
 
-    def expect(self, paths: Iterable[str]) -> None:
-        """Reckon with a watch of each path: its age counts from now."""
+    def expect(self, paths: Mapping[str, Known]) -> None:
+        """Reckon with a watch of each path: its age counts from now.
+
+        Objects that are known are left out of what is listed and watched there.
+        """
         now = self._clock()
-        for path in paths:
+        for path, known in paths.items():
             self._heard_at.setdefault(path, now)
+            self._known[path] = known
 
-    def is_begun(self, path: str) -> bool:
-        """Return whether a watch of the path has ever begun."""
-        return path in self._streams
+    def forget(self, paths: Collection[str]) -> None:
+        """Reckon with a watch of these paths no longer."""
+        for path in paths:
+            self._heard_at.pop(path, None)
+            self._streams.pop(path, None)
+            self._listed.discard(path)
+            self._forbidden.discard(path)
+
+    def is_forbidden(self, path: str) -> bool:
+        """Return whether the API server does not let us watch there, as it last answered."""
+        return path in self._forbidden
 
     def follow(self, session: aiohttp.ClientSession) -> None:
         """Follow the watches that will be made in a session."""
@@ -63,13 +80,21 @@ class WatchStreams:
         request: aiohttp.TraceRequestEndParams,
     ) -> None:
         path = request.url.path
-        if path not in self._heard_at or request.response.status != _OK:
+        if path not in self._heard_at:
+            return
+        if "watch" in request.url.query and request.response.status == _FORBIDDEN:
+            self._forbidden.add(path)
+        if request.response.status != _OK:
             return
         self._heard_at[path] = self._clock()
+        content = request.response.content
         if "watch" not in request.url.query:
             self._listed.add(path)
+            request.response.content = SievedList(content, self._known[path])
             return
-        self._streams[path] = (request.response.content, request.response.content.total_bytes)
+        self._forbidden.discard(path)
+        self._streams[path] = (content, content.total_bytes)
+        request.response.content = SievedWatch(content, self._known[path], clock=self._clock)
         if path in self._listed:
             self._listed.discard(path)
             self._begun()

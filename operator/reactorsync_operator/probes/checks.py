@@ -15,12 +15,7 @@ import pyarrow.compute as pc
 from reactorsync.planning.targets import Candidate
 from reactorsync.planning.timeline import Window
 from reactorsync.planning.wording import counted
-from reactorsync.resources.scenario import (
-    AlarmProbe,
-    Comparison,
-    DiagnosisProbe,
-    TelemetryProbe,
-)
+from reactorsync.resources.scenario import AlarmProbe, Comparison, DiagnosisProbe, TelemetryProbe
 from reactorsync.signals import SIGNAL_INDEX, SIGNALS
 from reactorsync.wire.envelope import from_micros
 from reactorsync.wire.frame import Frame

@@ -6,9 +6,10 @@ is fenced in:
 
 - Only hosts that whoever runs the operator has listed are asked; with no list, none is.
 - Link-local addresses are refused whatever the list says, for the metadata services of clouds,
-  which give credentials to whoever can ask, live there; so are the two others that are known.
-  The check is made on the very addresses that are then connected to, so that a name that answers
-  differently the second time (DNS rebinding) gains nothing.
+  which give credentials to whoever can ask, live there; so are the others that are known. Loopback
+  is asked only when the list names that very address: what listens there trusts this pod. The check
+  is made on the very addresses that are then connected to, so that a name that answers differently
+  the second time (DNS rebinding) gains nothing.
 - A redirect is an answer, not an instruction: its status is compared, its target is not asked.
 - Nothing but the status is looked at: bodies are not read, so they can neither fill memory nor
   leak into ``status``. No proxy from the environment, no cookies, no credentials are used.
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Final
 
 import aiohttp
@@ -29,18 +30,34 @@ from yarl import URL
 from reactorsync.resources.scenario import HttpProbe
 
 TIMEOUT_SECONDS: Final = 5.0
-_CONNECTIONS: Final = 16
+"""How long a host may take to be connected to, and then to answer."""
+
+_CONNECTIONS: Final = 64
 _CONNECTIONS_PER_HOST: Final = 4
+
+PER_SCENARIO: Final = 2
+"""Questions of one scenario that are open at once: who asks slow hosts holds up only itself."""
 
 _METADATA: Final = frozenset(
     {
         ipaddress.ip_address("fd00:ec2::254"),  # Amazon, IPv6
         ipaddress.ip_address("100.100.100.200"),  # Alibaba
+        ipaddress.ip_address("168.63.129.16"),  # Azure
+        ipaddress.ip_address("192.0.0.192"),  # Oracle
     }
 )
 
-_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
-"""IPv4 addresses as networks without IPv4 write them (RFC 6052)."""
+_IPV4_INSIDE: Final = (
+    # As networks without IPv4 write them (RFC 6052, RFC 8215).
+    ipaddress.IPv6Network("64:ff9b::/96"),
+    ipaddress.IPv6Network("64:ff9b:1::/96"),
+    # IPv4-compatible ones (RFC 4291), long out of use, which some systems still connect to.
+    ipaddress.IPv6Network("::/96"),
+)
+"""IPv6 addresses whose last 32 bits are an IPv4 address."""
+
+_NOT_ASKED: Final = "link-local and metadata addresses are not asked"
+_LOOPBACK: Final = "loopback is asked only where the address itself is listed"
 
 
 class Refused(Exception):
@@ -48,10 +65,13 @@ class Refused(Exception):
 
 
 class AllowedHosts:
-    """The hosts that may be asked: ``name``, ``name:port``, or ``*.domain`` for all below it."""
+    """The hosts that may be asked: ``name``, ``name:port``, or ``*.domain`` for all below it.
+
+    An IPv6 address may stand in brackets, and must before a port: ``[2001:db8::1]:8080``.
+    """
 
     def __init__(self, hosts: Collection[str]) -> None:
-        self._hosts = frozenset(host.strip().lower().rstrip(".") for host in hosts)
+        self._hosts = frozenset(map(_normal, hosts))
 
     def check(self, url: str) -> URL:
         """Return the address, parsed as it will be asked.
@@ -61,7 +81,7 @@ class AllowedHosts:
         """
         try:
             address = URL(url)
-            host, port = (address.host or "").lower().rstrip("."), address.port
+            host, port = _normal(address.host or ""), address.port
         except ValueError as error:
             raise Refused("no address that can be asked") from error
         if address.scheme not in ("http", "https") or not host:
@@ -69,12 +89,28 @@ class AllowedHosts:
         if address.user is not None or address.password is not None:
             raise Refused("addresses with credentials are not asked")
         if _is_forbidden(host):
-            raise Refused("link-local and metadata addresses are not asked")
+            raise Refused(_NOT_ASKED)
         above = host.split(".")
         wildcards = {"*." + ".".join(above[start:]) for start in range(1, len(above))}
-        if not ({host, f"{host}:{port}"} | wildcards) & self._hosts:
+        named = {host, f"[{host}]:{port}" if ":" in host else f"{host}:{port}"}
+        if not (named | wildcards) & self._hosts:
             raise Refused(f"host not allowed: {host[:128]}")
+        if _is_loopback(host) and not named & self._hosts:
+            raise Refused(_LOOPBACK)
         return address
+
+
+def _normal(host: str) -> str:
+    """Return a host, with or without a port, in the one way that is compared."""
+    host = host.strip().lower().rstrip(".")
+    if not host.startswith("[") and host.count(":") < 2:
+        return host
+    inside, _, port = host.removeprefix("[").partition("]")
+    try:
+        inside = str(ipaddress.IPv6Address(inside))
+    except ValueError:
+        return host
+    return f"[{inside}]{port}" if port else inside
 
 
 class GuardedResolver(AbstractResolver):
@@ -90,8 +126,12 @@ class GuardedResolver(AbstractResolver):
         found = await self._resolver.resolve(host, port, family)
         allowed = [one for one in found if not _is_forbidden(one["host"])]
         if found and not allowed:
-            raise OSError("link-local and metadata addresses are not asked")
-        return allowed
+            raise OSError(_NOT_ASKED)
+        # Only names are resolved: an address that is listed comes to nobody's ears here.
+        abroad = [one for one in allowed if not _is_loopback(one["host"])]
+        if allowed and not abroad:
+            raise OSError(_LOOPBACK)
+        return abroad
 
     async def close(self) -> None:
         """Close what it asks."""
@@ -141,23 +181,38 @@ class HttpAsker:
                 force_close=True,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS),
+            # No total, which would count the time that a question waits for others to end.
+            timeout=aiohttp.ClientTimeout(
+                total=None, sock_connect=TIMEOUT_SECONDS, sock_read=TIMEOUT_SECONDS
+            ),
             headers={"User-Agent": "reactorsync-operator"},
             trust_env=False,
             auto_decompress=False,
         )
 
 
-def _is_forbidden(host: str) -> bool:
-    """Return whether ``host`` is an address (not a name) that is never asked."""
+def _addresses(host: str) -> Iterator[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    """Yield the address that ``host`` is, and the one inside it; nothing for a name."""
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
-        return False
+        return
+    yield address
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour
-        if address in _NAT64:
+        if any(address in network for network in _IPV4_INSIDE):
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        if inner is not None:
-            return _is_forbidden(str(inner))
-    return address.is_link_local or address.is_unspecified or address in _METADATA
+        if inner is not None and not address.is_loopback:
+            yield inner
+
+
+def _is_forbidden(host: str) -> bool:
+    """Return whether ``host`` is an address (not a name) that is never asked."""
+    return any(
+        address.is_link_local or address.is_unspecified or address in _METADATA
+        for address in _addresses(host)
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    return any(address.is_loopback for address in _addresses(host))

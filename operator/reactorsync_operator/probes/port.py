@@ -8,7 +8,7 @@ from uuid import UUID
 
 from reactorsync.planning.targets import Candidate
 from reactorsync.resources import AnomalyScenario
-from reactorsync.resources.scenario import Run
+from reactorsync.resources.scenario_status import Run
 from reactorsync_operator.reconcile.observed import (
     AlarmReport,
     DiagnosisReport,

@@ -13,9 +13,10 @@ from reactorsync.bus.port import Bus
 from reactorsync.planning.targets import Candidate
 from reactorsync.planning.timeline import SECOND_US, Window
 from reactorsync.resources import AnomalyScenario
-from reactorsync.resources.scenario import Run
+from reactorsync.resources.scenario_status import Run
 from reactorsync.wire.frame import Frame
 from reactorsync.wire.topics import Topics
+from reactorsync_operator.metrics import HTTP_ASKS, OPEN_PROBES
 from reactorsync_operator.probes.checks import (
     AlarmCheck,
     DiagnosisCheck,
@@ -229,6 +230,7 @@ class ProbeRunner:
         for watch in self._watches.values():
             if watch.has_news:
                 self._tell(watch, now_us)
+        OPEN_PROBES.set(sum(1 for _ in self._entries()))
 
     def _close(self, watch: Watch, entry: Entry, now_us: int) -> None:
         """Let go of what a probe needs no more."""
@@ -248,8 +250,12 @@ class ProbeRunner:
         while not question.passed:
             asked_us = self._now_us()
             try:
-                as_expected, seen = await self._asker.ask(question.probe)
+                async with watch.asking:
+                    asked_us = self._now_us()
+                    as_expected, seen = await self._asker.ask(question.probe)
+                HTTP_ASKS.labels("expected" if as_expected else "unexpected").inc()
             except Refused as refusal:
+                HTTP_ASKS.labels("refused").inc()
                 question.refused = True
                 as_expected, seen = False, str(refusal)
             except Exception:

@@ -11,8 +11,10 @@ from uuid import UUID
 from reactorsync.planning.targets import Candidate
 from reactorsync.planning.timeline import SECOND_US, Window
 from reactorsync.resources import AnomalyScenarioSpec
-from reactorsync.resources.scenario import HttpProbe, Run
+from reactorsync.resources.scenario import HttpProbe
+from reactorsync.resources.scenario_status import Run
 from reactorsync_operator.probes.checks import TargetCheck
+from reactorsync_operator.probes.http_asker import PER_SCENARIO
 from reactorsync_operator.reconcile.observed import ProbeOutcome
 from reactorsync_operator.reconcile.probing import LAG, PlacedProbe
 
@@ -80,6 +82,7 @@ class Watch:
     run: Run
     targets: Collection[Candidate] = ()
     entries: dict[str, Entry] = field(default_factory=dict)
+    asking: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PER_SCENARIO))
     told_us: int = 0
     has_news: bool = False
 

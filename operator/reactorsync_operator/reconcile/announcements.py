@@ -21,12 +21,15 @@ from reactorsync.resources import (
     condition_of,
 )
 from reactorsync.resources.reactor import ActiveFault
-from reactorsync.resources.scenario import Run, RunPhase, ScenarioState
+from reactorsync.resources.scenario import ScenarioState
+from reactorsync.resources.scenario_status import Run, RunPhase
 from reactorsync_operator.reconcile.conditions import SUSPENDED
 from reactorsync_operator.reconcile.event_kinds import (
     EXPIRED,
     FAULT_ACTIVE,
     FAULT_ENDED,
+    INVALID_SPEC,
+    KEPT,
     PROBES_NOT_PASSED,
     PROBING,
     REACTOR_EVENTS,
@@ -34,6 +37,7 @@ from reactorsync_operator.reconcile.event_kinds import (
     RUN_ABORTED,
     RUN_BEGAN,
     SCENARIO_EVENTS,
+    STATUS_REFUSED,
     TRIP_RESET,
     TRIPPED,
     Becomes,
@@ -69,6 +73,21 @@ def announce(
 def announce_expiry(scenario: AnomalyScenario) -> Announcement:
     """Return what is to be told when a finished scenario was deleted for its age."""
     return _announcement(EXPIRED, ttl=scenario.spec.ttl_seconds_after_finished or 0)
+
+
+def announce_invalid(problem: str) -> Announcement:
+    """Return what is to be told when the spec of an object is not valid."""
+    return _announcement(INVALID_SPEC, message=problem)
+
+
+def announce_kept(problem: str) -> Announcement:
+    """Return what is to be told when an object that is over cannot be deleted."""
+    return _announcement(KEPT, message=problem)
+
+
+def announce_refusal() -> Announcement:
+    """Return what is to be told when a status is refused."""
+    return _announcement(STATUS_REFUSED)
 
 
 def _of_reactor(before: ReactorStatus, after: ReactorStatus) -> Iterator[Announcement]:

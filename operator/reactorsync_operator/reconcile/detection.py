@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reactorsync.resources.scenario import Detection, Run
+from reactorsync.resources.scenario_status import Detection, Run
 from reactorsync_operator.reconcile.observed import ObservedScenario, RunReport
 from reactorsync_operator.reconcile.probing import is_over
 

@@ -14,6 +14,7 @@ from reactorsync_operator.reconcile.conditions import (
     STALLED,
     SUCCEEDED,
     SUSPENDED,
+    TARGETS_RESOLVED,
     VERIFIED,
 )
 from reactorsync_operator.reconcile.reasons import ReactorReason, ScenarioReason
@@ -31,8 +32,10 @@ class EventType(StrEnum):
 class Action(StrEnum):
     """What the operator was doing for the object."""
 
+    VALIDATE = "Validate"
     SIMULATE = "Simulate"
     DELIVER = "Deliver"
+    PLAN = "Plan"
     RESOLVE = "ResolveTargets"
     GUARD = "Guard"
     PROBE = "Probe"
@@ -53,6 +56,8 @@ class EventReason(StrEnum):
     RUN_BEGAN = "RunBegan"
     RESUMED = "Resumed"
     EXPIRED = "Expired"
+    KEPT = "DeletionRefused"
+    STATUS_REFUSED = "StatusRefused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +100,24 @@ def _trigger(trigger: tuple[str, ConditionStatus] | str) -> Becomes | str:
     return trigger if isinstance(trigger, str) else Becomes(*trigger)
 
 
+INVALID_SPEC: Final = _warning(
+    ScenarioReason.INVALID_SPEC, Action.VALIDATE, "{message}", (STALLED, _TRUE)
+)
+"""Of both kinds."""
+
+STATUS_REFUSED: Final = _warning(
+    EventReason.STATUS_REFUSED,
+    Action.VALIDATE,
+    "the API server refuses the status that is to be written; the operator's log says why",
+    "a status is not valid by the definition in the cluster",
+)
+"""Of both kinds."""
+
+PLAN_FAILED: Final = _warning(
+    ScenarioReason.PLAN_FAILED, Action.PLAN, "{message}", (STALLED, _TRUE)
+)
+"""Of both kinds."""
+
 FAULT_ACTIVE: Final = _normal(
     ReactorReason.FAULT_ACTIVE, Action.INJECT, "acts on the plant: {faults}", "a fault began to act"
 )
@@ -118,6 +141,8 @@ TRIP_RESET: Final = _normal(
 )
 
 REACTOR_EVENTS: Final = (
+    INVALID_SPEC,
+    PLAN_FAILED,
     _normal(ReactorReason.STREAMING, Action.SIMULATE, "{message}", (READY, _TRUE)),
     _normal(ReactorReason.SUSPENDED, Action.SUSPEND, "{message}", (READY, _TRUE)),
     _warning(ReactorReason.GENERATOR_SILENT, Action.SIMULATE, "{message}", (READY, _FALSE)),
@@ -127,6 +152,7 @@ REACTOR_EVENTS: Final = (
     FAULT_ENDED,
     TRIPPED,
     TRIP_RESET,
+    STATUS_REFUSED,
 )
 """Every event of a reactor."""
 
@@ -169,12 +195,25 @@ EXPIRED: Final = _normal(
     "deleted, as asked, {ttl} s after the outcome of its run was final",
     "`spec.ttlSecondsAfterFinished` has passed",
 )
+KEPT: Final = _warning(
+    EventReason.KEPT,
+    Action.DELETE,
+    "is to be deleted, as its time is over, and cannot be: {message}",
+    "the API server refuses the deletion",
+)
 
 SCENARIO_EVENTS: Final = (
+    INVALID_SPEC,
+    PLAN_FAILED,
     _normal(ScenarioReason.DRY_RUN, Action.RESOLVE, "{summary}", (READY, _TRUE)),
     _warning(ScenarioReason.NO_TARGETS, Action.RESOLVE, "{message}", (READY, _FALSE)),
+    _warning(ScenarioReason.CONFLICT, Action.RESOLVE, "{message}", (READY, _FALSE)),
+    _warning(ScenarioReason.TARGETS_FAILED, Action.RESOLVE, "{message}", (READY, _FALSE)),
+    _warning(
+        ScenarioReason.TARGETS_MISSING, Action.RESOLVE, "{message}", (TARGETS_RESOLVED, _FALSE)
+    ),
     _warning(ScenarioReason.ENVIRONMENT_MISMATCH, Action.GUARD, "{message}", (STALLED, _TRUE)),
-    _warning(ScenarioReason.GUARD_TRIPPED, Action.GUARD, "{message}", (STALLED, _TRUE)),
+    _warning(ScenarioReason.GUARD_TRIPPED, Action.GUARD, "{message}", (READY, _FALSE)),
     _warning(ScenarioReason.DELIVERY_UNAVAILABLE, Action.DELIVER, "{message}", (STALLED, _TRUE)),
     PROBING,
     RUN_BEGAN,
@@ -189,6 +228,8 @@ SCENARIO_EVENTS: Final = (
     _warning(ScenarioReason.LIFT_OVERDUE, Action.RECOVER, "{message}", (STALLED, _TRUE)),
     _normal(ScenarioReason.ALL_RECOVERED, Action.RECOVER, "{message}", (RECOVERED, _TRUE)),
     COMPLETED,
+    _warning(ScenarioReason.ENVIRONMENT_MISMATCH, Action.FINISH, "{message}", (SUCCEEDED, _FALSE)),
+    _warning(ScenarioReason.GUARD_TRIPPED, Action.FINISH, "{message}", (SUCCEEDED, _FALSE)),
     _warning(ScenarioReason.ABORT_CONDITION_MET, Action.FINISH, "{message}", (SUCCEEDED, _FALSE)),
     _warning(ScenarioReason.STEADY_STATE_NOT_MET, Action.FINISH, "{message}", (SUCCEEDED, _FALSE)),
     _warning(ScenarioReason.PROBES_FAILED, Action.FINISH, "{message}", (SUCCEEDED, _FALSE)),
@@ -198,5 +239,7 @@ SCENARIO_EVENTS: Final = (
     _warning(ScenarioReason.NOT_RECOVERED, Action.FINISH, "{message}", (SUCCEEDED, _FALSE)),
     _warning(ScenarioReason.MISSED, Action.FINISH, "{message}", (SUCCEEDED, _FALSE)),
     EXPIRED,
+    KEPT,
+    STATUS_REFUSED,
 )
 """Every event of a scenario."""

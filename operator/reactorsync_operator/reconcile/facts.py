@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from reactorsync.planning.compose import CONFLICT
-from reactorsync.planning.schedule import is_open
-from reactorsync.planning.targets import Failure
+from reactorsync.planning.schedule import is_open, was_missed
+from reactorsync.planning.targets import NOT_FOUND, Failure
 from reactorsync.resources import AnomalyScenario, AnomalyScenarioSpec, AnomalyScenarioStatus
-from reactorsync.resources.scenario import (
-    Run,
-    RunPhase,
-    ScenarioMode,
-    ScenarioState,
-    TargetCounts,
-    TargetFailure,
-)
+from reactorsync.resources.scenario import ScenarioMode, ScenarioState
+from reactorsync.resources.scenario_status import Run, RunPhase, TargetCounts, TargetFailure
 from reactorsync.wire.envelope import from_micros
 from reactorsync_operator.reconcile.guards import Refusal
 from reactorsync_operator.reconcile.observed import ObservedScenario, RunReport
@@ -48,6 +43,8 @@ class Facts:
         run: the current or last run, after it was advanced to ``now``.
         counts: reactors by what became of them.
         failures: the first of those the faults cannot act on.
+        causes: how many of them there are, by the reason.
+        missing: names of targets that do not exist, in alphabetical order.
         expected: targets the faults are to act on as declared.
         awaited: those of them that never reported a fault of the run acting.
         acting: reactors on which a fault of the run acts, by their reports.
@@ -67,6 +64,8 @@ class Facts:
     now: datetime
     counts: TargetCounts
     failures: tuple[TargetFailure, ...]
+    causes: Mapping[str, int]
+    missing: tuple[str, ...]
     expected: int
     awaited: int
     acting: int
@@ -169,7 +168,7 @@ def establish(
         recovered=tally.recovered,
         failed=len(failures),
     )
-    shown = _shown(failures)
+    shown, missing, causes = _shown(failures), _missing(failures), _causes(failures)
     if _had_ended(observed.scenario, run) and observed.scenario.spec.mode is ScenarioMode.RUN:
         counts = counts.model_copy(
             update={
@@ -179,6 +178,7 @@ def establish(
             }
         )
         shown = tuple(status.failures)
+        missing, causes = _missing(shown), _causes(shown)
     return Facts(
         spec=observed.scenario.spec,
         run=run,
@@ -186,12 +186,14 @@ def establish(
         now=now,
         counts=counts,
         failures=shown,
+        causes=causes,
+        missing=missing,
         expected=len(wanted),
         awaited=max(sum(uid not in report.injected for uid in wanted) - tally.lost, 0),
         acting=len(report.acting),
         unheard=tally.injected - tally.recovered - len(report.acting),
         reports_lost=tally.lost > 0 or _began_earlier(run, report),
-        missed=over is not None and not is_stored,
+        missed=over is not None and (not is_stored or was_missed(observed.scenario)),
         report=report,
         delivery_problem=observed.delivery_problem,
     )
@@ -240,6 +242,14 @@ def _failures(observed: ObservedScenario) -> list[Failure]:
     for reactor, other in observed.conflicts.items():
         failures.setdefault(reactor, Failure(reactor, CONFLICT, f"gives way to scenario {other}"))
     return list(failures.values())
+
+
+def _missing(failures: Iterable[Failure | TargetFailure]) -> tuple[str, ...]:
+    return tuple(sorted(one.reactor for one in failures if one.reason == NOT_FOUND))
+
+
+def _causes(failures: Iterable[Failure | TargetFailure]) -> Mapping[str, int]:
+    return Counter(one.reason for one in failures)
 
 
 def _shown(failures: Iterable[Failure]) -> tuple[TargetFailure, ...]:

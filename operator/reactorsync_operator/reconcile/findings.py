@@ -5,8 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
+from reactorsync.planning.compose import CONFLICT
+from reactorsync.planning.targets import INAPPLICABLE, NOT_FOUND, SUSPENDED
 from reactorsync.planning.wording import counted
-from reactorsync.resources.scenario import RunPhase, ScenarioMode, ScenarioState
+from reactorsync.resources.scenario import ScenarioMode, ScenarioState
+from reactorsync.resources.scenario_status import RunPhase
 from reactorsync_operator.reconcile.conditions import Finding, false, true, unknown
 from reactorsync_operator.reconcile.facts import REPORT_WITHIN, Facts
 from reactorsync_operator.reconcile.reasons import ScenarioReason
@@ -14,15 +17,33 @@ from reactorsync_operator.reconcile.runs import unpassed
 
 _SUMMARY_LENGTH: Final = 256
 
+_NAMED: Final = 3
+"""How many missing reactors a message names."""
+
+_CAUSES: Final = {
+    NOT_FOUND: "{} not found",
+    INAPPLICABLE: "a stage cannot act on {}",
+    CONFLICT: "another scenario comes first on {}",
+    SUSPENDED: "{} suspended",
+}
+"""Why faults do not act on so many reactors, by the reason of the failures."""
+
 
 def targets_resolved(facts: Facts) -> Finding:
-    """Say whether there is anything to act on."""
-    counts = facts.counts
+    """Say whether there is anything to act on, and all of it that the spec names."""
+    counts, missing = facts.counts, facts.missing
     if counts.selected == 0:
         return false(ScenarioReason.NO_TARGETS, "no reactor matches")
+    if missing:
+        more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+        return false(
+            ScenarioReason.TARGETS_MISSING,
+            f"{counted(counts.selected, 'reactor')} chosen, but there is none named "
+            f"{', '.join(missing[:_NAMED])}{more}",
+        )
     message = f"{counts.selected} of {counted(counts.matched, 'matching reactor')} chosen"
     if counts.failed:
-        message += f"; on {counts.failed} the faults cannot act as declared"
+        message += f"; {_causes(facts)}"
     return true(ScenarioReason.RESOLVED, message)
 
 
@@ -54,7 +75,7 @@ def injected(facts: Facts) -> Finding:
     if facts.spec.state is ScenarioState.SUSPENDED:
         return false(ScenarioReason.SUSPENDED, progress)
     if facts.expected == 0:
-        return false(ScenarioReason.NO_TARGETS)
+        return _nothing_to_act_on(facts)
     return false(ScenarioReason.INJECTING, progress)
 
 
@@ -63,6 +84,8 @@ def verified(facts: Facts) -> Finding:
     verification = facts.report.verification
     if verification is None:
         return unknown(ScenarioReason.NOT_OBSERVED)
+    if verification.confirmed is None:
+        return unknown(ScenarioReason.INCONCLUSIVE, verification.message)
     if verification.confirmed:
         return true(ScenarioReason.CONFIRMED, verification.message)
     return false(ScenarioReason.MISMATCH, verification.message)
@@ -121,7 +144,8 @@ def succeeded(facts: Facts) -> Finding:
     if counts.failed:
         return false(
             ScenarioReason.TARGETS_FAILED,
-            f"on {counted(counts.failed, 'reactor')} the faults could not act as declared",
+            f"on {counted(counts.failed, 'reactor')} the faults could not act as declared: "
+            f"{_causes(facts)}",
         )
     if facts.expected == 0 and counts.injected == 0:
         return false(ScenarioReason.NO_TARGETS)
@@ -180,6 +204,8 @@ def ready(facts: Facts) -> Finding:
         return true(ScenarioReason.WAITING_FOR_SCHEDULE)
     if run is None:
         return _resolved_or(facts, false(ScenarioReason.NOT_STARTED))
+    if facts.missed:
+        return true(ScenarioReason.MISSED)
     return true(
         ScenarioReason.COMPLETED if run.phase is RunPhase.COMPLETED else ScenarioReason.ABORTED
     )
@@ -209,7 +235,7 @@ def summary(facts: Facts) -> str:
         return _waiting(facts)
     if run.held_since is not None:
         held = f"Run {run.number} held since {_at(run.held_since)}"
-        return f"{held}: {counts.injected} of {facts.expected} injected"
+        return f"{held}: {_progress(facts)}"
     match run.phase:
         case RunPhase.PENDING:
             targets = counted(counts.selected, "reactor")
@@ -218,11 +244,10 @@ def summary(facts: Facts) -> str:
             return f"Run {run.number} due {_at(run.start_time)}: waiting for its Before probes"
         case RunPhase.RUNNING:
             lifted = ", suspended" if spec.state is ScenarioState.SUSPENDED else ""
-            return (
-                f"Run {run.number} until {_at(run.end_time)}{lifted}: "
-                f"{counts.injected} of {facts.expected} injected"
-            )
+            return f"Run {run.number} until {_at(run.end_time)}{lifted}: {_progress(facts)}"
         case RunPhase.COMPLETED | RunPhase.ABORTED:
+            if facts.missed:
+                return f"Run {run.number} missed: it would have ended {_at(run.end_time)}"
             ended = "completed" if run.phase is RunPhase.COMPLETED else "aborted"
             score = facts.verdict.score if facts.verdict is not None else None
             return (
@@ -248,9 +273,35 @@ def _waiting(facts: Facts) -> str:
 
 
 def _resolved_or(facts: Facts, finding: Finding) -> Finding:
-    if facts.expected == 0:
+    return finding if facts.expected else _nothing_to_act_on(facts)
+
+
+def _nothing_to_act_on(facts: Facts) -> Finding:
+    """Say why the faults act on no reactor at all."""
+    if facts.counts.selected == 0:
         return false(ScenarioReason.NO_TARGETS, "no reactor that the faults can act on matches")
-    return finding
+    why = f"acts on none of {counted(facts.counts.selected, 'reactor')}: {_causes(facts)}"
+    chosen = [failure for failure in facts.failures if failure.reason != NOT_FOUND]
+    if chosen:
+        why += f" ({chosen[0].reactor}: {chosen[0].message})"
+    gives_way = facts.causes.keys() - {NOT_FOUND} == {CONFLICT}
+    return false(ScenarioReason.CONFLICT if gives_way else ScenarioReason.TARGETS_FAILED, why)
+
+
+def _causes(facts: Facts) -> str:
+    return "; ".join(
+        text.format(facts.causes[reason])
+        for reason, text in _CAUSES.items()
+        if reason in facts.causes
+    )
+
+
+def _progress(facts: Facts) -> str:
+    """Return on how many the faults acted, of those they were to; whoever left has had them."""
+    injected = facts.counts.injected
+    left = injected + facts.awaited - facts.expected
+    gone = f", {left} since left out" if left else ""
+    return f"{injected} of {injected + facts.awaited} injected{gone}"
 
 
 def _probes_failed(facts: Facts) -> str:

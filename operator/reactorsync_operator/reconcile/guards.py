@@ -1,7 +1,8 @@
 """Limits that an operator holds scenarios to, and why a run is therefore refused.
 
-A guard decides whether a run may begin. One that has begun is never ended by a guard; but if it is
-Dynamic, its choice does not grow beyond the blast radius (see :func:`largest_choice`).
+A guard decides whether a run may begin, and once more when its spec was edited before anything was
+injected. One that has injected is never ended by a guard; but if it is Dynamic, its choice does not
+grow beyond the blast radius (see :func:`largest_choice`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from typing import Final
 
 from reactorsync.planning.wording import counted
 from reactorsync.resources import AnomalyScenario, AnomalyScenarioSpec
-from reactorsync.resources.scenario import Guard, Run, RunPhase
+from reactorsync.resources.scenario import Guard
+from reactorsync.resources.scenario_status import Run, RunPhase
 from reactorsync_operator.reconcile.reasons import ScenarioReason
 
 SEVERE_FROM_PERCENT: Final = 80
@@ -54,10 +56,11 @@ ALONE: Final = Surroundings()
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why no run begins."""
+    """Why no run begins; ``passes`` when that ends by itself, with the runs of others."""
 
     reason: ScenarioReason
     message: str
+    passes: bool = False
 
 
 def is_severe(spec: AnomalyScenarioSpec) -> bool:
@@ -133,6 +136,7 @@ def _concurrent_severe(
         ScenarioReason.GUARD_TRIPPED,
         f"{Guard.CONCURRENT_SEVERE}: {counted(meanwhile, 'other severe run')} at the same time, "
         f"at most {guards.max_severe_runs} allowed",
+        passes=True,
     )
 
 

@@ -10,13 +10,26 @@ from reactorsync.planning.targets import Selection
 from reactorsync.resources import AnomalyScenario, Reactor
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class FaultVerification:
-    """What somebody who compared the telemetry with a fault found, and when; later is greater."""
+    """What somebody who compared the telemetry with a fault found, and when.
+
+    ``confirmed`` is ``None`` when it could not be judged.
+    """
 
     verified_us: int
-    confirmed: bool
+    confirmed: bool | None
     message: str = ""
+
+    @property
+    def weight(self) -> tuple[bool, int, bool, str]:
+        """What makes one finding count more than another: that it says anything, then its time."""
+        return (
+            self.confirmed is not None,
+            self.verified_us,
+            self.confirmed is True,
+            self.message,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +145,9 @@ class ObservedReactor:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """Whether telemetry shows what the faults must do, by whoever looked."""
+    """Whether telemetry shows what the faults must do; ``None`` when nobody who looked can say."""
 
-    confirmed: bool
+    confirmed: bool | None
     message: str
 
 
@@ -152,6 +165,8 @@ class RunReport:
         delays_us: of those, the times from injection to that alarm, ascending.
         false_alarms: alarms raised while the run lasted on reactors of its namespace that no known
             fault acted on.
+        watched: whether anybody was ever heard who raises alarms, diagnoses or verifies faults, be
+            it about this run or another one.
     """
 
     injected: Set[UUID] = frozenset()
@@ -162,6 +177,7 @@ class RunReport:
     detected: Mapping[UUID, int] = field(default_factory=dict)
     delays_us: Sequence[int] = ()
     false_alarms: int = 0
+    watched: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from typing import Final
 
 from reactorsync.planning.timeline import SECOND_US, Window
 from reactorsync.resources import AnomalyScenarioSpec
-from reactorsync.resources.scenario import Probe, ProbePhase, Run, RunPhase
+from reactorsync.resources.scenario import Probe, ProbePhase
+from reactorsync.resources.scenario_status import Run, RunPhase
 from reactorsync.wire.envelope import from_micros, to_micros
 
 LAG: Final = timedelta(seconds=2)

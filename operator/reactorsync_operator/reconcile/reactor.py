@@ -209,10 +209,10 @@ class _Plan:
             if fault_id not in wanted and self.report.revision == self.revision:
                 continue
             end = self._end_of(report, wanted.get(fault_id))
-            if end is not None and end <= self.now:
+            # One that is neither wanted nor shown is over, or about to be: its end was seen before.
+            if end is None or end <= self.now:
                 continue
-            if end is not None:
-                self.moments.append(end)
+            self.moments.append(end)
             active.append(
                 ActiveFault(
                     scenario=report.scenario,

@@ -12,10 +12,14 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from reactorsync.planning.schedule import (
+    ON_TIME,
     Due,
     due,
     is_held,
     is_open,
+    is_planned,
+    is_reopened,
+    is_rerun,
     last_tick,
     next_run,
     own_start,
@@ -26,15 +30,8 @@ from reactorsync.planning.schedule import (
 )
 from reactorsync.planning.targets import Selection
 from reactorsync.resources import AnomalyScenario
-from reactorsync.resources.scenario import (
-    ProbeResult,
-    Run,
-    RunPhase,
-    RunSummary,
-    ScenarioMode,
-    ScenarioState,
-    TargetPolicy,
-)
+from reactorsync.resources.scenario import ScenarioMode, ScenarioState, TargetPolicy
+from reactorsync.resources.scenario_status import ProbeResult, Run, RunPhase, RunSummary
 from reactorsync_operator.reconcile.guards import Refusal
 from reactorsync_operator.reconcile.reasons import ScenarioReason
 from reactorsync_operator.reconcile.verdict import BeforeState, Verdict
@@ -95,7 +92,9 @@ def advance(
     run, ending = status.run, None
     if run is not None and is_open(run):
         run = _carried_on(scenario, run, selection, now)
-        run, ending = _judged(scenario, run, selection, now, referee=referee)
+        run, ending = _asked_again(scenario, run, now, referee=referee)
+        if ending is None:
+            run, ending = _judged(scenario, run, selection, now, referee=referee)
     standing = Advance(run, tuple(status.history), ending=ending)
     if (
         spec.state is not ScenarioState.ACTIVE
@@ -108,6 +107,9 @@ def advance(
     start = _start(scenario, run, selection, asked=asked, now=now)
     if start is None:
         return standing
+    if _is_choice_of_last(scenario):
+        # Who would be chosen is known once it is stored that the last run is over.
+        return replace(standing, next_run_time=promised_tick(scenario, now))
     begun = _begun(scenario, start, selection, now)
     refusal = referee.refuse(begun) if is_open(begun) else None
     if refusal is not None:
@@ -147,18 +149,21 @@ def _start(
     if at_once and not selection.chosen:
         # A manifest may arrive before the reactors it is about.
         return None
-    return own_start(scenario, rerun=run is not None, now=now)
+    return own_start(scenario, rerun=is_rerun(scenario), now=now)
 
 
 def _begun(scenario: AnomalyScenario, start: datetime, selection: Selection, now: datetime) -> Run:
-    last, run = scenario.status.run, next_run(scenario, start)
+    run = next_run(scenario, start)
     if run.end_time <= now:
         # Nothing can be injected any more, so there is nothing to probe for.
         return run.model_copy(update={"phase": RunPhase.COMPLETED})
-    if is_open(last):
-        # The choice at hand is still that of the run before, so it is not yet closed for this one.
-        return _at(scenario, run, None, now)
     return _at(scenario, run, selection, now)
+
+
+def _is_choice_of_last(scenario: AnomalyScenario) -> bool:
+    """Return whether the reactors chosen are those of a run that the status calls open."""
+    last = scenario.status.run
+    return last is not None and is_open(last) and last.token == scenario.spec.run_token
 
 
 def _refused(
@@ -191,16 +196,38 @@ def _carried_on(scenario: AnomalyScenario, run: Run, selection: Selection, now: 
         or scenario.metadata.deletion_timestamp is not None
     ):
         return _ended(run, now)
+    if is_reopened(scenario):
+        # The ranks may be others by now.
+        run = run.model_copy(update={"selection_cutoff": None, "selection_time": None})
     if run.held_since is not None:
-        return run if is_held(scenario) else _released(scenario, run, selection, now)
+        if is_held(scenario):
+            return _held(scenario, run, now)
+        return _released(scenario, run, selection, now)
     current = _at(scenario, run, selection, now)
     if not is_open(current):
         return current
     if is_held(scenario):
         return current.model_copy(update={"held_since": now})
-    if scenario.metadata.generation == scenario.status.observed_generation:
+    if is_planned(scenario):
         return current
     return _replanned(scenario, run, selection, now)
+
+
+def _asked_again(
+    scenario: AnomalyScenario, run: Run, now: datetime, *, referee: Referee
+) -> tuple[Run, Ending | None]:
+    """End a run that was edited, before it injected anything, into one that may not begin.
+
+    While it is suspended nothing acts; what makes it active again is an edit, too.
+    """
+    if not is_open(run) or not is_reopened(scenario):
+        return run, None
+    if scenario.spec.state is not ScenarioState.ACTIVE:
+        return run, None
+    refusal = referee.refuse(run)
+    if refusal is None:
+        return run, None
+    return _ended(run, now), Ending(refusal.reason, refusal.message)
 
 
 def _replanned(scenario: AnomalyScenario, run: Run, selection: Selection, now: datetime) -> Run:
@@ -213,6 +240,16 @@ def _replanned(scenario: AnomalyScenario, run: Run, selection: Selection, now: d
     end = run_end(scenario, start, decided_at=now)
     moved = run.model_copy(update={"start_time": start, "end_time": end})
     return _at(scenario, moved, selection, now)
+
+
+def _held(scenario: AnomalyScenario, run: Run, now: datetime) -> Run:
+    """Return a run whose clock stands still; a start that was named since then is held from now."""
+    start = scenario.spec.start_time
+    is_moved = run.phase is RunPhase.PENDING and start is not None and start != run.start_time
+    if is_planned(scenario) or not is_moved or start is None:
+        return run
+    end = run_end(scenario, start)
+    return run.model_copy(update={"start_time": start, "end_time": end, "held_since": now})
 
 
 def _released(scenario: AnomalyScenario, run: Run, selection: Selection, now: datetime) -> Run:
@@ -271,22 +308,33 @@ def _at(scenario: AnomalyScenario, run: Run, selection: Selection | None, now: d
     if now < run.start_time:
         return run.model_copy(update={"phase": RunPhase.PENDING})
     if run.phase is not RunPhase.RUNNING and _waits_for_probes(scenario, run, now):
-        return run.model_copy(update={"phase": RunPhase.PROBING})
-    cutoff = run.selection_cutoff
+        return _probing(scenario, run, now)
+    cutoff, closed_at = run.selection_cutoff, run.selection_time
     is_static = scenario.spec.targets.policy is TargetPolicy.STATIC
     if is_static and cutoff is None and selection is not None:
-        cutoff = selection.cutoff
+        cutoff, closed_at = selection.cutoff, now
     if now < run.end_time:
         phase = RunPhase.RUNNING
     else:
         whole = run.start_time + timedelta(seconds=scenario.spec.run_seconds)
         phase = RunPhase.COMPLETED if run.end_time >= whole else RunPhase.ABORTED
-    return run.model_copy(update={"phase": phase, "selection_cutoff": cutoff})
+    return run.model_copy(
+        update={"phase": phase, "selection_cutoff": cutoff, "selection_time": closed_at}
+    )
+
+
+def _probing(scenario: AnomalyScenario, run: Run, now: datetime) -> Run:
+    """Return a run that waits for its probes: they have their time, even if it is late."""
+    if run.phase is RunPhase.PENDING and now > run.start_time + ON_TIME:
+        end = run_end(scenario, now)
+        run = run.model_copy(update={"start_time": now, "end_time": end})
+    return run.model_copy(update={"phase": RunPhase.PROBING})
 
 
 def _waits_for_probes(scenario: AnomalyScenario, run: Run, now: datetime) -> bool:
-    if run.phase is RunPhase.PENDING and not probes_before(scenario):
-        return False
+    if run.phase is RunPhase.PENDING:
+        # Of one that is over by now nothing is left to probe for.
+        return probes_before(scenario) and now < run.end_time
     # The next run of a schedule that replaces does not wait for this one.
     whole = run.start_time + timedelta(seconds=scenario.spec.run_seconds)
     return now < run.end_time or run.end_time >= whole

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from reactorsync.planning.schedule import is_open, next_run, wants_new_run
+from reactorsync.planning.schedule import is_open, is_planned, next_run, wants_new_run
 from reactorsync.resources import (
     AnomalyScenario,
     AnomalyScenarioStatus,
@@ -13,7 +13,8 @@ from reactorsync.resources import (
     ConditionStatus,
     condition_of,
 )
-from reactorsync.resources.scenario import Run, ScenarioMode, ScenarioState
+from reactorsync.resources.scenario import ScenarioMode, ScenarioState
+from reactorsync.resources.scenario_status import Run
 from reactorsync.wire.envelope import from_micros
 from reactorsync_operator.reconcile import findings
 from reactorsync_operator.reconcile.conditions import (
@@ -44,6 +45,9 @@ from reactorsync_operator.reconcile.reasons import ScenarioReason
 from reactorsync_operator.reconcile.runs import Advance, Ending, Referee, advance
 from reactorsync_operator.reconcile.verdict import BeforeState, Verdict, judge
 
+_LOOK_AGAIN = timedelta(seconds=1)
+"""How long the outcome of a run, once found, may take until it stands in the status."""
+
 _TERMINAL_PROBLEMS = frozenset(
     {
         ScenarioReason.DELIVERY_UNAVAILABLE,
@@ -54,7 +58,12 @@ _TERMINAL_PROBLEMS = frozenset(
 
 _ENDINGS = {
     reason.value: reason
-    for reason in (ScenarioReason.ABORT_CONDITION_MET, ScenarioReason.STEADY_STATE_NOT_MET)
+    for reason in (
+        ScenarioReason.ABORT_CONDITION_MET,
+        ScenarioReason.ENVIRONMENT_MISMATCH,
+        ScenarioReason.GUARD_TRIPPED,
+        ScenarioReason.STEADY_STATE_NOT_MET,
+    )
 }
 
 
@@ -66,7 +75,8 @@ class ScenarioPlan:
         status: to be written, if it is another one than that stored.
         run_changed: whether a run began, moved or ended: faults wait for that to be written.
         next_wakeup: when the plan will be another one though nothing is observed.
-        is_refused: whether a run that is due may not begin, because of what others do.
+        is_refused: whether the plan is another one when what guards look at changes: a run that is
+            due may not begin, or a dry run tells whether it might.
         watched: the run whose probes are to be looked at, ``None`` when none are.
         delete: whether the scenario has outlived its ``ttlSecondsAfterFinished``.
     """
@@ -88,7 +98,7 @@ def plan_scenario(
 ) -> ScenarioPlan:
     """Return what to do about a stored scenario at ``now``."""
     scenario = observed.scenario
-    before = scenario.status
+    spec, before = scenario.spec, scenario.status
     referee = _Referee(observed, now, guards, surroundings)
     advanced = advance(
         scenario,
@@ -105,8 +115,8 @@ def plan_scenario(
         verdict=_known_verdict(before) if decided else referee.verdict(advanced),
     )
     if not decided and facts.settled:
-        facts = replace(facts, verdict=referee.verdict(advanced, final=True))
-    if decided and scenario.spec.mode is ScenarioMode.RUN:
+        facts = replace(facts, verdict=referee.verdict(advanced, final=_is_known(facts)))
+    if decided and spec.mode is ScenarioMode.RUN:
         facts = replace(facts, counts=before.targets, failures=tuple(before.failures))
     conditions = ConditionList(before.conditions, scenario.metadata.generation, now)
     overdue = _set_conditions(conditions, facts, decided=decided)
@@ -124,7 +134,10 @@ def plan_scenario(
         next_run_time=advanced.next_run_time,
         history=list(advanced.history),
     )
-    expires_at = _expires_at(scenario) if decided else None
+    expires_at = _expires_at(scenario, status)
+    may_go = decided and is_planned(scenario) and expires_at is not None
+    if expires_at is not None and not may_go:
+        expires_at = max(expires_at, now + _LOOK_AGAIN)
     moments = (
         *_moments_of(facts),
         overdue,
@@ -138,9 +151,9 @@ def plan_scenario(
         next_wakeup=min(
             (moment for moment in moments if moment is not None and moment > now), default=None
         ),
-        is_refused=advanced.refusal is not None,
+        is_refused=advanced.refusal is not None or spec.mode is ScenarioMode.DRY_RUN,
         watched=None if decided else run,
-        delete=expires_at is not None and expires_at <= now,
+        delete=may_go and expires_at is not None and expires_at <= now,
     )
 
 
@@ -174,7 +187,7 @@ class _Referee:
         return refusal(
             self.observed.scenario,
             run,
-            selected=len(self.observed.selection.chosen),
+            selected=self.observed.selection.wanted,
             guards=self.guards,
             surroundings=self.surroundings,
         )
@@ -232,16 +245,28 @@ def _is_held(run: Run | None) -> bool:
     return run is not None and run.held_since is not None
 
 
-def _expires_at(scenario: AnomalyScenario) -> datetime | None:
-    """Return when a scenario whose outcome is final is to be deleted, ``None`` for never."""
-    spec, run = scenario.spec, scenario.status.run
-    outcome = condition_of(scenario.status.conditions, SUCCEEDED)
+def _expires_at(scenario: AnomalyScenario, status: AnomalyScenarioStatus) -> datetime | None:
+    """Return when a scenario is to be deleted once it has ``status``, ``None`` for never.
+
+    One whose user asks for another run, whenever that may begin, is not finished.
+    """
+    spec, run = scenario.spec, status.run
+    if wants_new_run(scenario.model_copy(update={"status": status})):
+        return None
+    outcome = condition_of(status.conditions, SUCCEEDED)
     if spec.ttl_seconds_after_finished is None or run is None or outcome is None:
+        return None
+    if not is_final(outcome):
         return None
     # That nobody can tell how a run ended has been so since before the run.
     unknown = outcome.status is ConditionStatus.UNKNOWN
     final_at = run.end_time + SETTLE if unknown else outcome.last_transition_time
     return final_at + timedelta(seconds=spec.ttl_seconds_after_finished)
+
+
+def _is_known(facts: Facts) -> bool:
+    """Return whether enough was reported to say what became of the run, and so to grade it."""
+    return findings.succeeded(facts).reason is not ScenarioReason.NOT_REPORTED
 
 
 def _decided(scenario: AnomalyScenario, run: Run | None) -> bool:
@@ -281,8 +306,12 @@ def _set_conditions(conditions: ConditionList, facts: Facts, *, decided: bool) -
     else:
         conditions.keep(SUCCEEDED)
     if ready.status is not ConditionStatus.TRUE:
+        passes = facts.refusal is not None and facts.refusal.passes
         _say_why_not_ready(
-            conditions, ready, is_overdue=overdue is not None and overdue <= facts.now
+            conditions,
+            ready,
+            is_overdue=overdue is not None and overdue <= facts.now,
+            is_terminal=ready.reason in _TERMINAL_PROBLEMS and not passes,
         )
     return overdue
 
@@ -291,19 +320,22 @@ def _keep_outcome(conditions: ConditionList, facts: Facts) -> None:
     """Leave what was found of a run that is over; only a late verification may still come."""
     conditions.keep(INJECTED)
     verified = conditions.before(VERIFIED)
-    if verified is None or verified.status is ConditionStatus.UNKNOWN:
+    is_open = verified is None or verified.status is ConditionStatus.UNKNOWN
+    if is_open and (verified is None or facts.report.verification is not None):
         conditions.set(VERIFIED, findings.verified(facts))
     else:
         conditions.keep(VERIFIED)
     conditions.keep(RECOVERED)
 
 
-def _say_why_not_ready(conditions: ConditionList, ready: Finding, *, is_overdue: bool) -> None:
+def _say_why_not_ready(
+    conditions: ConditionList, ready: Finding, *, is_overdue: bool, is_terminal: bool
+) -> None:
     if is_overdue:
         lifting = ready.reason is ScenarioReason.LIFTING
         reason = ScenarioReason.LIFT_OVERDUE if lifting else ScenarioReason.INJECTION_OVERDUE
         conditions.set(STALLED, Finding(ConditionStatus.TRUE, reason, ready.message))
-    elif ready.reason in _TERMINAL_PROBLEMS:
+    elif is_terminal:
         conditions.set(STALLED, Finding(ConditionStatus.TRUE, ready.reason, ready.message))
     else:
         conditions.set(RECONCILING, Finding(ConditionStatus.TRUE, ready.reason))

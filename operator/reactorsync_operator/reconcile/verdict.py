@@ -9,8 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from reactorsync.planning.score import DURING_WEIGHT, GradedProbe, Watch, score
-from reactorsync.resources import AnomalyScenarioSpec
-from reactorsync.resources.scenario import Detection, ProbeResult, Run, RunPhase
+from reactorsync.resources.scenario_status import Detection, ProbeResult, Run, RunPhase
 from reactorsync.wire.envelope import from_micros
 from reactorsync_operator.reconcile.detection import detection_of
 from reactorsync_operator.reconcile.observed import ObservedScenario, ProbeOutcome
@@ -90,7 +89,7 @@ def judge(observed: ObservedScenario, run: Run, *, now: datetime, final: bool) -
     return Verdict(
         probes=tuple(one.result for one in judged),
         detection=detection,
-        score=_score(observed.scenario.spec, run, judged, detection) if final else None,
+        score=_score(observed, run, judged, detection) if final else None,
         before=_before(judged, run),
         abort=_abort(judged),
         undecided=any(one.is_open for one in judged if one.placed.role is not ProbeRole.ABORT),
@@ -172,15 +171,20 @@ def _next_moment(judged: Iterable[_Judged], run: Run, now: datetime) -> datetime
 
 
 def _score(
-    spec: AnomalyScenarioSpec, run: Run, judged: Iterable[_Judged], detection: Detection | None
+    observed: ObservedScenario,
+    run: Run,
+    judged: Iterable[_Judged],
+    detection: Detection | None,
 ) -> int | None:
     """Return the score of a run that went its whole way.
 
-    One that was aborted has none: nobody had the time to notice that the spec promised them.
+    One that was aborted has none: nobody had the time to notice that the spec promised them. Nor
+    has one where nobody watches: no probe asks anything, and nobody was ever heard.
     """
-    if run.phase is not RunPhase.COMPLETED:
+    spec, found = observed.scenario.spec, detection or Detection()
+    is_watched = observed.report.watched or found.detected > 0 or bool(spec.probes)
+    if run.phase is not RunPhase.COMPLETED or not is_watched:
         return None
-    found = detection or Detection()
     return score(
         Watch(
             probes=[

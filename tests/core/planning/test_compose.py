@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reactorsync.planning.compose import Composition, LeftOut, compose
+from reactorsync.planning.timeline import Window
 from reactorsync.resources import AnomalyScenario, AnomalyScenarioStatus
-from reactorsync.resources.scenario import Run, RunPhase
+from reactorsync.resources.scenario_status import Run, RunPhase
 from reactorsync.wire.envelope import to_micros
 from tests.core.planning.build import LEAK, NOON, after, reactor, scenario, uid_of
 
@@ -23,7 +24,7 @@ def running(
     return scenario(
         name,
         created=after(-age),
-        status=AnomalyScenarioStatus(run=run),
+        status=AnomalyScenarioStatus(observed_generation=1, run=run),
         **{"stages": [stage], **spec},
     )
 
@@ -210,3 +211,15 @@ def test_the_one_that_comes_first_is_never_hindered(some: list[AnomalyScenario],
         assert [
             fault for fault in at(now, *some).faults if fault.scenario == first.metadata.name
         ] == list(at(now, first).faults)
+
+
+def test_hundreds_that_add_their_faults_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[Window] = []
+
+    def overlaps(window: Window, _: Window) -> bool:
+        compared.append(window)
+        return True
+
+    monkeypatch.setattr(Window, "overlaps", overlaps)
+    assert len(at(0, *(running(f"leak-{number}") for number in range(300))).faults) == 300
+    assert compared == []

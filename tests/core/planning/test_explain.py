@@ -5,8 +5,14 @@ from typing import Any
 import pytest
 
 from reactorsync.planning.explain import explain
-from reactorsync.resources import AnomalyScenario, AnomalyScenarioStatus, ObjectMeta
-from reactorsync.resources.scenario import Run, RunPhase
+from reactorsync.resources import (
+    AnomalyScenario,
+    AnomalyScenarioStatus,
+    Condition,
+    ConditionStatus,
+    ObjectMeta,
+)
+from reactorsync.resources.scenario_status import Run, RunPhase
 from tests.core.planning.build import LEAK, NOON, after, edited, fleet_of, reactor, scenario
 
 GAUGE = {
@@ -119,6 +125,25 @@ def test_a_run_that_is_over_is_told_and_so_is_the_next_one() -> None:
         over, now=900
     )
     assert "Run 3 starts now" in told(edited(over, runToken="again"), now=900)
+
+
+def test_a_run_that_was_missed_is_told_as_such_and_its_start_may_be_corrected() -> None:
+    run = Run(number=1, phase=RunPhase.COMPLETED, start_time=after(-900), end_time=after(-300))
+    outcome = Condition(
+        type="Succeeded",
+        status=ConditionStatus.FALSE,
+        reason="Missed",
+        last_transition_time=NOON,
+    )
+    missed = scenario(
+        startTime=after(-900).isoformat(),
+        status=AnomalyScenarioStatus(run=run, conditions=[outcome]),
+    )
+    assert "Run 1 was missed: it would have ended on Monday" in told(missed)
+    assert "Run 2" not in told(missed)
+    assert "Run 2 starts on Monday, 2026-06-01 at 12:10:00 UTC" in told(
+        edited(missed, startTime=after(600))
+    )
 
 
 def test_a_manifest_that_was_never_stored_is_told_as_if_created_now() -> None:

@@ -18,7 +18,8 @@ from reactorsync.planning.schedule import (
     run_end,
 )
 from reactorsync.resources import AnomalyScenarioStatus
-from reactorsync.resources.scenario import Run, RunPhase, Schedule
+from reactorsync.resources.scenario import Schedule
+from reactorsync.resources.scenario_status import Run, RunPhase
 from tests.core.planning.build import NOON, after, edited, scenario
 
 STEADY = [{"name": "steady", "phase": "Before", "alarm": {"signal": "primary_pressure_mpa"}}]
@@ -233,7 +234,20 @@ def test_only_a_run_that_stands_in_the_status_and_is_wanted_is_live(
     run = None
     if phase is not None:
         run = Run(number=1, phase=phase, start_time=NOON, end_time=after(600))
-    assert is_live(scenario(**spec, status=AnomalyScenarioStatus(run=run))) is live
+    status = AnomalyScenarioStatus(observed_generation=1, run=run)
+    assert is_live(scenario(**spec, status=status)) is live
+
+
+@pytest.mark.parametrize("phase", [RunPhase.PENDING, RunPhase.RUNNING])
+def test_an_edit_before_anything_was_injected_is_not_live_until_it_was_planned(
+    phase: RunPhase,
+) -> None:
+    run = Run(number=1, phase=phase, start_time=NOON, end_time=after(600))
+    planned = scenario(status=AnomalyScenarioStatus(observed_generation=1, run=run))
+    assert not is_live(edited(planned, priority=3))
+    injected = run.model_copy(update={"injected_time": NOON})
+    frozen = scenario(status=AnomalyScenarioStatus(observed_generation=1, run=injected))
+    assert is_live(edited(frozen, priority=3))
 
 
 @pytest.mark.parametrize(

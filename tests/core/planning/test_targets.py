@@ -18,7 +18,7 @@ from reactorsync.planning.targets import (
     resolve,
 )
 from reactorsync.resources import AnomalyScenario, Reactor, Targets
-from reactorsync.resources.scenario import Run, RunPhase
+from reactorsync.resources.scenario_status import Run, RunPhase
 from tests.core.planning.build import NOON, after, fleet_of, reactor, scenario, uid_of
 
 

@@ -80,7 +80,8 @@ def _broken_rules(schema: Json, value: Json, old: Json | None) -> Iterator[str]:
 def _rules(schema: Json, value: Json, old: Json | None) -> Iterator[tuple[Json, Json, Json | None]]:
     for rule in schema.get("x-kubernetes-validations", ()):
         if "oldSelf" not in rule["rule"] or old is not None:
-            yield rule, value, old
+            is_time = schema.get("format") == "date-time"
+            yield rule, datetime.fromisoformat(value) if is_time else value, old
     for place, part_schema, part in _children(schema, value):
         # Inside a list there is no old value to compare with, unless it has keys; no rule needs it.
         name = place.removeprefix(".")

@@ -112,6 +112,8 @@ ACCEPTED: dict[str, Json] = {
     "a ramp as long as the stage": with_stage(shape="Ramp", rampSeconds=60, durationSeconds=60),
     "a pulse longer than the stage": with_stage(shape="Pulse", rampSeconds=60, durationSeconds=30),
     "a start time": with_spec(SCENARIO, startTime=START),
+    "the first start": with_spec(SCENARIO, startTime="2000-01-01T00:00:00Z"),
+    "the last start": with_spec(SCENARIO, startTime="2199-12-31T23:59:59.999999Z"),
     "a start delay": with_spec(SCENARIO, startDelaySeconds=5),
     "a schedule": with_spec(SCENARIO, schedule=SCHEDULE),
     "a schedule in words": with_spec(SCENARIO, schedule={"cron": "0 2-4,8 L jan-Mar/2 Fri#1"}),
@@ -313,6 +315,30 @@ REFUSED: dict[str, Refused] = {
         with_spec(SCENARIO, schedule=SCHEDULE | {"timeZone": "Local"}),
         Refusal("spec.schedule.timeZone", "must be an IANA time zone"),
     ),
+    "a time zone as an offset": Refused(
+        with_spec(SCENARIO, schedule=SCHEDULE | {"timeZone": "+02:00"}),
+        Refusal("spec.schedule.timeZone", "must be an IANA time zone"),
+    ),
+    "the time zone of the machine": Refused(
+        with_spec(SCENARIO, schedule=SCHEDULE | {"timeZone": "localtime"}),
+        Refusal("spec.schedule.timeZone", "must be an IANA time zone"),
+    ),
+    "a start at the end of all times": Refused(
+        with_spec(SCENARIO, startTime="9999-12-31T23:59:59Z"),
+        Refusal("spec.startTime", "must lie in the years from 2000 to 2199"),
+    ),
+    "a start just too late": Refused(
+        with_spec(SCENARIO, startTime="2200-01-01T00:00:00Z"),
+        Refusal("spec.startTime", "must lie in the years from 2000 to 2199"),
+    ),
+    "a start of long ago": Refused(
+        with_spec(SCENARIO, startTime="0001-01-01T00:00:00Z"),
+        Refusal("spec.startTime", "must lie in the years from 2000 to 2199"),
+    ),
+    "a start in small letters": Refused(
+        with_spec(SCENARIO, startTime="2030-01-01t00:00:00z"),
+        Refusal("spec.startTime", "should match"),
+    ),
     "a time to live of a schedule": Refused(
         with_spec(SCENARIO, schedule=SCHEDULE, ttlSecondsAfterFinished=60),
         Refusal("spec.ttlSecondsAfterFinished", "must not be set together with `schedule`"),
@@ -371,11 +397,30 @@ def frozen(field: str) -> Refusal:
     return Refusal(f"spec.{field}", f"`{field}` must not change since faults were injected")
 
 
-def with_run(document: Json, *, injected: bool = True, token: str = "") -> Json:
-    run = {"number": 1, "phase": "Running", "startTime": START, "endTime": START}
+def judged(field: str) -> Refusal:
+    return Refusal(f"spec.{field}", f"`{field}` must not change from the begin of a run")
+
+
+def with_run(
+    document: Json,
+    *,
+    injected: bool = True,
+    token: str = "",
+    phase: str = "Running",
+    succeeded: tuple[str, str] = ("Unknown", "RunInProgress"),
+) -> Json:
+    run = {"number": 1, "phase": phase, "startTime": START, "endTime": START}
     if injected:
         run |= {"injectedTime": START}
-    return with_spec(document, runToken=token) | {"status": {"run": run}}
+    status, reason = succeeded
+    outcome = {
+        "type": "Succeeded",
+        "status": status,
+        "reason": reason,
+        "lastTransitionTime": START,
+        "message": "",
+    }
+    return with_spec(document, runToken=token) | {"status": {"run": run, "conditions": [outcome]}}
 
 
 OTHER_STAGES = with_stage(severityPercent=50)
@@ -402,7 +447,51 @@ CHANGES: dict[str, Change] = {
         with_run(SCENARIO), with_run(with_spec(SCENARIO, state="Aborted"))
     ),
     "probes after injection": Change(
-        with_run(SCENARIO), with_run(with_spec(SCENARIO, probes=[PROBE]))
+        with_run(SCENARIO), with_run(with_spec(SCENARIO, probes=[PROBE])), judged("probes")
+    ),
+    "a probe while it is awaited": Change(
+        with_run(with_spec(SCENARIO, probes=[PROBE]), injected=False, phase="Probing"),
+        with_run(
+            with_spec(SCENARIO, probes=[PROBE | {"timeoutSeconds": 5}]),
+            injected=False,
+            phase="Probing",
+        ),
+        judged("probes"),
+    ),
+    "checks after injection": Change(
+        with_run(with_spec(SCENARIO, abortWhen=[PROBE])), with_run(SCENARIO), judged("abortWhen")
+    ),
+    "probes before the outcome is final": Change(
+        with_run(SCENARIO, phase="Completed"),
+        with_run(with_spec(SCENARIO, probes=[PROBE]), phase="Completed"),
+        judged("probes"),
+    ),
+    "probes of a run that has yet to begin": Change(
+        with_run(SCENARIO, injected=False, phase="Pending"),
+        with_run(with_spec(SCENARIO, probes=[PROBE]), injected=False, phase="Pending"),
+    ),
+    "probes once the outcome is final": Change(
+        with_run(SCENARIO, phase="Completed", succeeded=("False", "ProbesFailed")),
+        with_run(with_spec(SCENARIO, probes=[PROBE], abortWhen=[PROBE | {"name": "stop"}])),
+    ),
+    "probes once nobody can tell the outcome": Change(
+        with_run(SCENARIO, phase="Completed", succeeded=("Unknown", "NotReported")),
+        with_run(with_spec(SCENARIO, probes=[PROBE])),
+    ),
+    "probes for another run": Change(
+        with_run(SCENARIO), with_run(with_spec(SCENARIO, probes=[PROBE]), token="2")
+    ),
+    "back to the token of a run that goes on": Change(
+        with_run(SCENARIO, token="2"),
+        with_run(OTHER_STAGES),
+        Refusal("spec.runToken", "`runToken` must not go back"),
+    ),
+    "back to the token of a run that has ended": Change(
+        with_run(SCENARIO, token="2", phase="Aborted"), with_run(SCENARIO, phase="Aborted")
+    ),
+    "back to the token of a run that has yet to begin": Change(
+        with_run(SCENARIO, token="2", injected=False, phase="Pending"),
+        with_run(OTHER_STAGES, injected=False, phase="Pending"),
     ),
     "the status after injection": Change(
         with_run(SCENARIO), with_run(SCENARIO) | {"status": {"summary": "x"}}

@@ -77,7 +77,10 @@ def test_a_time_is_kept_in_utc(value: object, moment: datetime) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["noon", "2030-01-01", "2030-01-01 12:00:00Z", "2030-01-01T12:00:00", "1893499200", 5, True],
+    [
+        *("noon", "2030-01-01", "2030-01-01 12:00:00Z", "2030-01-01T12:00:00", "1893499200", 5),
+        *(True, "0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00"),
+    ],
 )
 def test_what_is_no_time(value: object) -> None:
     with pytest.raises(ValidationError):

@@ -18,7 +18,7 @@ from reactorsync.resources import (
     Stage,
     Targets,
 )
-from reactorsync.resources.scenario import Run, RunPhase
+from reactorsync.resources.scenario_status import Run, RunPhase
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
 

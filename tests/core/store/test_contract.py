@@ -503,6 +503,23 @@ class TestDelete:
 
         assert await store.get(Reactor, namespace, "bruce-1") == second
 
+    async def test_that_names_a_version_spares_what_was_changed_since(
+        self, store: ResourceStore, namespace: str
+    ) -> None:
+        created = await store.create(reactor(namespace))
+        changed = await store.replace(with_setpoint(created, 500))
+        read, now = (one.metadata.resource_version for one in (created, changed))
+
+        with pytest.raises(Conflict, match="bruce-1"):
+            await store.delete(Reactor, namespace, "bruce-1", resource_version=read)
+        assert await store.get(Reactor, namespace, "bruce-1") == changed
+
+        await store.delete(
+            Reactor, namespace, "bruce-1", uid=created.metadata.uid, resource_version=now
+        )
+        with pytest.raises(NotFound):
+            await store.get(Reactor, namespace, "bruce-1")
+
     async def test_has_a_version_that_a_watch_reaches(
         self, store: ResourceStore, namespace: str
     ) -> None:

@@ -21,8 +21,10 @@ from reactorsync.store import (
     StoreUnavailable,
     Unreadable,
     WrittenInPart,
+    kubernetes,
 )
 from reactorsync.store.kubernetes import PAGE, KubernetesStore
+from reactorsync.store.kubernetes_errors import OutdatedDefinition, in_words_of_the_store
 from tests.core.store.samples import reactor, scenario, with_metadata, with_power, with_setpoint
 
 Server = kmock_.RawHandler
@@ -250,6 +252,43 @@ class TestStatus:
 
         assert [each.metadata.name for each in written] == ["good"]
         assert "status.powerPermille: must be more" in caplog.text
+
+    async def test_an_older_definition_is_told_by_whoever_asks_for_the_store(
+        self, kmock: Server, mocked: KubernetesStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        unknown = {**refusal(500, ""), "message": ".status.newField: field not declared in schema"}
+        kmock["get /version"] << {"major": "1"}
+        kmock["patch"] << 500 << unknown
+        await mocked.ping()
+
+        written = await mocked.replace_statuses([with_power(Reactor.model_validate(stored()), 900)])
+
+        assert written == [], "left out like any other that was refused: no outage, no backing off"
+        with pytest.raises(StoreUnavailable, match=r"status\.newField: .* apply --server-side"):
+            await mocked.ping()
+        monkeypatch.setattr(kubernetes, "_OUTDATED_SECONDS", 0.0)
+        await mocked.replace_statuses([with_power(Reactor.model_validate(stored()), 900)])
+        await mocked.ping()
+
+    async def test_a_field_that_the_definition_lacks_is_a_matter_of_the_definition(
+        self, kube: KubeClient, kube_namespace: str
+    ) -> None:
+        await KubernetesStore(kube).create(reactor(kube_namespace))
+        path = f"{GROUP}/namespaces/{kube_namespace}/reactors/bruce-1/status"
+        body: JsonObject = {
+            "apiVersion": "reactorsync.dev/v1alpha1",
+            "kind": "Reactor",
+            "metadata": {"name": "bruce-1", "namespace": kube_namespace},
+            "status": {"ofALaterRelease": 1},
+        }
+
+        with (
+            pytest.raises(OutdatedDefinition, match="kubectl apply") as refused,
+            in_words_of_the_store("Reactor bruce-1"),
+        ):
+            await kube.apply(path, body)
+
+        assert refused.value.field == "status.ofALaterRelease"
 
     async def test_of_an_object_named_twice(self, mocked: KubernetesStore) -> None:
         with pytest.raises(ValueError, match="twice"):

@@ -81,6 +81,14 @@ def test_every_type_is_covered_here() -> None:
     assert {event.type for event in EVENTS} == EVENT_TYPES.keys()
 
 
+def test_a_verdict_that_could_not_be_given_is_left_out() -> None:
+    event = FaultVerified.model_validate(REACTOR | FAULT | {"message": "it acted for 3 s"})
+    assert b"confirmed" not in event.encode()
+    again = decode_event(of_type(event.type), event.encode())
+    assert again == event
+    assert event.confirmed is None
+
+
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
 def test_what_is_written_is_read_back(event: Event) -> None:
     envelope = event.envelope(source="generator/g", time_us=TICK_US)

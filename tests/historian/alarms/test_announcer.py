@@ -82,6 +82,30 @@ async def test_an_alarm_is_told_when_it_is_raised_and_when_it_is_cleared(
     assert cleared.tick_us > raised.tick_us
 
 
+async def test_an_alarm_is_told_with_how_many_stand_after_it(
+    settings: HistorianSettings, bus: KafkaBus, feed: Feed, storage: Storage
+) -> None:
+    raise_alarm(storage)
+    clear_alarms(storage)
+    flow = raise_alarm(storage)
+    pressure = raise_alarm(storage, signal="primary_pressure_mpa")
+    storage.execute(
+        f"""
+        UPDATE alarm SET raised_at = '2026-01-31 12:00:05+00' WHERE uid = '{flow}';
+        UPDATE alarm SET raised_at = '2026-01-31 12:00:07+00' WHERE uid = '{pressure}';
+        UPDATE alarm SET cleared_at = '2026-01-31 12:00:03+00' WHERE cleared_at IS NOT NULL;
+        UPDATE alarm SET cleared_at = '2026-01-31 12:00:09+00' WHERE uid = '{flow}';
+        """
+    )
+    async with announcing(settings, bus), tapped(bus, settings.topics) as tap:
+        await until(lambda: len(tap.events) == 5)
+    told = sorted(
+        (event.tick_us, event.open_alarms)
+        for event in (*tap.told(AlarmRaised), *tap.told(AlarmCleared))
+    )
+    assert [stand for _, stand in told] == [1, 0, 1, 2, 1]
+
+
 async def test_what_a_dead_process_committed_and_did_not_tell_is_told(
     settings: HistorianSettings, bus: KafkaBus, feed: Feed, storage: Storage
 ) -> None:

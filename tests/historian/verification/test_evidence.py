@@ -10,6 +10,7 @@ from reactorsync.signals import SIGNAL_INDEX, SIGNALS
 from reactorsync_generator.plant import FaultInput, PlantFleet, PlantSpec
 from reactorsync_historian.verification.evidence import (
     BASELINE_READINGS,
+    ENOUGH_READINGS,
     FEWEST_READINGS,
     Baseline,
     Finding,
@@ -164,6 +165,28 @@ def test_a_signal_that_the_design_lacks_shows_nothing() -> None:
 
 
 def test_too_few_readings_are_no_baseline() -> None:
-    assert Baseline.of(at_rest(FEWEST_READINGS - 1)).signals == 0
-    assert Baseline.of(at_rest(FEWEST_READINGS)).signals == len(SIGNALS)
-    assert Baseline.of(np.zeros((0, len(SIGNALS)), np.float32)).signals == 0
+    assert Baseline.of(at_rest(FEWEST_READINGS - 1)).readings() == 0
+    assert Baseline.of(at_rest(FEWEST_READINGS)).readings() == FEWEST_READINGS
+    assert Baseline.of(np.zeros((0, len(SIGNALS)), np.float32)).readings() == 0
+
+
+def test_a_signal_that_was_missing_has_no_baseline() -> None:
+    readings = at_rest(10)
+    readings[:8, FLOW] = np.nan
+    assert Baseline.of(readings).readings("primary_flow_kg_s") == 0
+    assert Baseline.of(readings).readings() == 10
+
+
+@pytest.mark.parametrize("count", range(FEWEST_READINGS, ENOUGH_READINGS))
+def test_few_readings_from_before_show_a_great_change_and_no_chance(count: int) -> None:
+    for seed in range(200):
+        readings = at_rest(count + 30, seed=seed)
+        baseline, later = Baseline.of(readings[:count]), readings[count:]
+        seconds = np.arange(len(later), dtype=np.float64)
+        assert find(baseline, later, seconds=seconds, kind="PumpTrip") is None
+        fallen = later.copy()
+        fallen[:, FLOW] = 0.0
+        found = find(baseline, fallen, seconds=seconds, kind="PumpTrip")
+        assert found is not None
+        before = f"{baseline.mean[FLOW]:.0f}"
+        assert found.message == f"primary_flow_kg_s fell from {before} to 0 kg/s within 2 s"

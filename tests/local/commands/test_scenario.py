@@ -100,6 +100,11 @@ def ended(status: str, reason: str, *, phase: str = "Completed", message: str = 
         (ended("Unknown", "RunInProgress"), False, "RunInProgress"),
         (ended("Unknown", "NotReported"), True, "NotReported"),
         (ended("Unknown", "RunInProgress", phase="Aborted"), True, "it was aborted"),
+        (
+            ended("False", "SteadyStateNotMet", phase="Aborted", message="at-power did not pass"),
+            True,
+            "it was aborted: at-power did not pass",
+        ),
     ],
 )
 def test_a_run_that_went_through_has_succeeded_only_if_the_condition_says_so(

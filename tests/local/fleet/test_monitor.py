@@ -51,3 +51,19 @@ def test_a_scenario_that_runs_by_the_clock_shows_when_it_is_next_due() -> None:
 def test_a_run_that_is_over_by_the_clock_has_nothing_left() -> None:
     [view] = scenario_views([scenario("late", phase="Running", start=timedelta(seconds=-500))], NOW)
     assert (view.seconds_left, view.share_done) == (0.0, 1.0)
+
+
+def test_a_run_that_is_held_stands_still() -> None:
+    held = scenario("held", phase="Running", start=timedelta(seconds=-60))
+    assert held.status.run is not None
+    run = held.status.run.model_copy(update={"held_since": NOW - timedelta(seconds=20)})
+    held = held.model_copy(update={"status": held.status.model_copy(update={"run": run})})
+    [view] = scenario_views([held], NOW)
+    assert (view.phase, view.seconds_left, view.share_done) == ("Held", 60.0, 0.4)
+    assert view.injected == 1
+
+
+def test_a_run_that_waits_for_its_probes_has_all_of_its_time_ahead() -> None:
+    [view] = scenario_views([scenario("wary", phase="Probing", start=timedelta(seconds=-30))], NOW)
+    assert (view.phase, view.seconds_left, view.starts_in) == ("Probing", None, None)
+    assert (view.injected, view.share_done) == (0, 0.0)
