@@ -68,7 +68,7 @@ async def test_a_task_that_is_asked_to_end_is_no_failure() -> None:
     await asyncio.wait_for(background.stop(), 5)
 
     assert failures.count == 0
-    assert readiness.ready
+    assert readiness.report() == {}
 
 
 async def test_the_process_ends_when_a_task_meets_a_mistake(
