@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
@@ -62,12 +63,19 @@ async def measure(surroundings: Surroundings, plan: FleetPlan, *, run: int) -> l
         installation.generator(generator_name="generator-0")
         async with watched(installation, "Reactor") as statuses:
             operator, cold = await case.cold(installation, statuses)
-            figures += cold
-            figures += await case.change(installation, statuses)
-            figures += await case.idle(installation, statuses)
-            figures += await case.large_scenario(installation, operator)
-            figures += await case.fail_over(installation, statuses, operator)
-            figures += await case.restart(installation, statuses)
+            figures += _told(cold)
+            figures += _told(await case.change(installation, statuses))
+            figures += _told(await case.idle(installation, statuses))
+            figures += _told(await case.large_scenario(installation, operator))
+            figures += _told(await case.fail_over(installation, statuses, operator))
+            figures += _told(await case.restart(installation, statuses))
+    return figures
+
+
+def _told(figures: list[Figure]) -> list[Figure]:
+    """Print figures as they come: the whole takes minutes."""
+    for figure in figures:
+        sys.stderr.write(f"  {figure.name}: {figure.value:.3g} {figure.unit}\n")
     return figures
 
 

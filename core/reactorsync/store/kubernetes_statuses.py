@@ -33,14 +33,16 @@ _ATTEMPTS: Final = 100
 """Of a status that names no version: each that fails, failed because another write succeeded."""
 
 
-async def write_status(client: KubeClient, resource: R) -> R:
+async def write_status(client: KubeClient, resource: R, *, is_as_read: bool = False) -> R:
     """Apply the status of ``resource``, as :meth:`ResourceStore.replace_status` says.
+
+    ``is_as_read``: but for its status it is as it was read, so the answer need not be parsed.
 
     The object must still have the UID and the version that ``resource`` names, if it names them.
     Applying what is there already changes nothing, not even the version.
     """
     if resource.metadata.resource_version and resource.status != type(resource.status)():
-        return await _apply(client, resource)
+        return await _apply(client, resource, is_as_read=is_as_read)
     for _ in range(_ATTEMPTS):
         stored = await _stored(client, resource)
         if stored.status == resource.status:
@@ -65,14 +67,14 @@ async def _stored(client: KubeClient, resource: R) -> R:
     return stored
 
 
-async def _apply(client: KubeClient, resource: R) -> R:
+async def _apply(client: KubeClient, resource: R, *, is_as_read: bool = False) -> R:
     kind, metadata = type(resource), resource.metadata
     path = f"{object_path(kind, metadata.namespace, metadata.name)}/status"
     applied = status_document(resource)
     with in_words_of_the_store(title_of(resource), part="status"):
         document = await client.apply(path, applied)
-    if resource.metadata.resource_version and document.get("status") == applied["status"]:
-        # It was as it was read, and only the status can have changed: no need to read it again.
+    if is_as_read and document.get("status") == applied["status"]:
+        # At that version only the status can have changed.
         return _at_version(resource, version_of(document))
     return read_document(kind, document)
 
@@ -106,7 +108,7 @@ async def write_statuses(
             if outages:
                 return
             try:
-                written[number] = await write_status(client, resource)
+                written[number] = await write_status(client, resource, is_as_read=True)
             except (NotFound, Conflict):
                 continue
             except (Invalid, Unreadable) as error:

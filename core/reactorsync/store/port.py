@@ -152,6 +152,7 @@ class ResourceStore(Protocol):
     async def replace_statuses(self, resources: Sequence[R]) -> Sequence[R]:
         """Replace many statuses, answered in their order; they are of one kind.
 
+        Each object is otherwise as it was read, which spares reading it again.
         An object that is gone, or whose version does not match, is left out of the answer. Where
         this is not one transaction and the store goes away in the middle, :class:`WrittenInPart`
         tells what was stored. Raises :class:`ValueError` when an object is named twice.
