@@ -32,6 +32,12 @@ from reactorsync_generator.fault_watch import FaultTurn, FaultWatch, Turn
 OBSERVED_STEP_PERMILLE: Final = 10
 """Change of power, thousandths of rated, that is worth a ``ReactorObserved``."""
 
+_SMOOTHING: Final = 0.1
+"""Weight of a new reading in the level that is told: noise of the instrument is no news."""
+
+_JUMP_PERMILLE: Final = 50
+"""A reading this far from the level is no noise: the level follows it at once."""
+
 OBSERVED_PAUSE_US: Final = 5_000_000
 """Least time between two ``ReactorObserved`` of one reactor."""
 
@@ -43,12 +49,14 @@ _NEVER: Final = np.iinfo(np.int64).min // 2
 _MEMORY: Final = np.dtype(
     [
         ("trip", np.uint8),
+        ("level", np.float64),
         ("told_us", np.int64),
         ("told_power", np.float64),
         ("told_trip", np.uint8),
     ]
 )
-"""Per slot: the trip cause at the last tick, and what the last ``ReactorObserved`` said when."""
+"""Per slot: the trip cause at the last tick, the power without its noise, and what the last
+``ReactorObserved`` said when."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,9 +222,10 @@ class EventLedger:
         return events
 
     def _power_events(self, seen: Observation) -> list[Event]:
-        slots, power, trips = seen.slots, seen.power_permille, seen.trip_causes
+        slots, trips = seen.slots, seen.trip_causes
         told = self._memory[slots]
         first = told["told_us"] == _NEVER
+        power = self._levels(seen, first)
         with np.errstate(invalid="ignore"):
             moved = np.abs(power - told["told_power"]) >= OBSERVED_STEP_PERMILLE
         tripped = trips != told["told_trip"]
@@ -225,9 +234,19 @@ class EventLedger:
         self._memory["told_us"][slots[chosen]] = seen.tick_us
         self._memory["told_power"][slots[chosen]] = power[chosen]
         self._memory["told_trip"][slots[chosen]] = trips[chosen]
-        return [self._observation(seen, int(index)) for index in chosen]
+        return [self._observation(seen, int(index), float(power[index])) for index in chosen]
 
-    def _observation(self, seen: Observation, index: int) -> ReactorObserved:
+    def _levels(self, seen: Observation, first: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+        """Return the power without its noise, NaN where there is no reading."""
+        level, power = self._memory["level"][seen.slots], seen.power_permille
+        with np.errstate(invalid="ignore"):
+            follows = first | (np.abs(power - level) > _JUMP_PERMILLE)
+        smoothed = np.where(follows, power, level + _SMOOTHING * (power - level))
+        read = np.isfinite(power)
+        self._memory["level"][seen.slots[read]] = smoothed[read]
+        return smoothed
+
+    def _observation(self, seen: Observation, index: int, power_permille: float) -> ReactorObserved:
         desired = self._by_slot[int(seen.slots[index])].desired
         cause = TripCause(int(seen.trip_causes[index]))
         return ReactorObserved(
@@ -237,6 +256,6 @@ class EventLedger:
             tick_us=seen.tick_us,
             generator=self._generator,
             shard=self._shard,
-            power_permille=max(0, round(float(seen.power_permille[index]))),
+            power_permille=max(0, round(power_permille)),
             trip_cause=None if cause is TripCause.NONE else cause.label,
         )

@@ -74,20 +74,32 @@ def test_what_is_observed_first_is_told_at_once() -> None:
     assert (seen.power_permille, seen.trip_cause, seen.tick_us) == (998, None, at(1))
 
 
-def test_power_is_told_when_it_changed_by_a_percent_and_five_seconds_have_passed() -> None:
+def test_power_is_told_when_it_jumped_and_five_seconds_have_passed() -> None:
     ledger = ledger_of(desired("a"))
     observe(ledger, 1, 1000)
     told = [
-        second for second in range(2, 20) if observe(ledger, second, 1000 - 6.0 * (second // 3))
+        second for second in range(2, 20) if observe(ledger, second, 1000 - 60.0 * (second // 3))
     ]
-    assert told == [6, 12, 18]
+    assert told == [6, 11, 16]
 
 
 def test_small_changes_are_not_told_but_add_up() -> None:
     ledger = ledger_of(desired("a"))
     observe(ledger, 1, 1000)
-    assert observe(ledger, 10, 990.5) == []
-    assert len(observe(ledger, 20, 990)) == 1
+    seen = [
+        event for second in range(2, 300) for event in observe(ledger, second, 1000 - 0.2 * second)
+    ]
+    powers = [event.power_permille for event in seen if isinstance(event, ReactorObserved)]
+    assert 4 <= len(powers) <= 6
+    assert abs(powers[-1] - 940) < 15
+
+
+def test_the_noise_of_an_instrument_is_no_news() -> None:
+    ledger = ledger_of(*(desired(f"unit-{number}") for number in range(1000)))
+    noise = np.random.default_rng(1)
+    observe(ledger, 0, *noise.normal(1000, 2.5, 1000))
+    told = [observe(ledger, 10 * tick, *noise.normal(1000, 2.5, 1000)) for tick in range(1, 61)]
+    assert sum(map(len, told)) <= 1
 
 
 def test_an_instrument_without_a_reading_is_not_told() -> None:
