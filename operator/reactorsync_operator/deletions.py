@@ -80,12 +80,12 @@ class Deletions:
                 else:
                     await self._delete(resource)
             except (Forbidden, Invalid) as error:
-                log.warning("cannot be deleted: %s", error, extra=_about(key))
+                log.warning("cannot be deleted: %s", error, extra=key.about)
                 if self._recorder is not None:
                     self._recorder.record_kept(resource, str(error))
             except StoreUnavailable as error:
                 pause = deletion.backoff.next_pause()
-                log.warning("cannot be deleted now: %s", error, extra=_about(key))
+                log.warning("cannot be deleted now: %s", error, extra=key.about)
                 deletion.due_at = self._clock() + pause
                 continue
             if self._wanted.get(key) is deletion:
@@ -131,7 +131,3 @@ class Deletions:
             "deleted: its time was over",
             extra=about(resource.kind, metadata.namespace, metadata.name),
         )
-
-
-def _about(key: WorkKey) -> dict[str, str]:
-    return about(key.kind, *key.name.split("/", 1))

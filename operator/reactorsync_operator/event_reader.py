@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from reactorsync.bus.port import Bus, Consumer, Partition, Record
-from reactorsync.bus.reading import read_ends
+from reactorsync.bus.reading import event_partitions, read_ends
 from reactorsync.wire.envelope import Envelope, to_micros
 from reactorsync.wire.errors import UndecodableRecord
 from reactorsync.wire.events import Event, decode_event
@@ -74,11 +74,7 @@ class EventReader:
             await consumer.stop()
 
     def _partitions(self) -> frozenset[Partition]:
-        return frozenset(
-            Partition(topic, number)
-            for topic in self._topics.event_topics(self._now_us())
-            for number in range(self._topics.shards)
-        )
+        return event_partitions(self._topics, self._now_us())
 
     def _go_on(self, consumer: Consumer) -> None:
         """Read on where each partition was left; a new one from its start."""

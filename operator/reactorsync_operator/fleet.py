@@ -27,6 +27,7 @@ from reactorsync.planning.targets import (
 from reactorsync.resources import AnomalyScenario, Kind, ObjectMeta, Reactor, ReactorState
 from reactorsync.resources.scenario import Guard
 from reactorsync.resources.scenario_status import Run
+from reactorsync.service import about
 from reactorsync.wire.keys import reactor_key, shard_of
 from reactorsync_operator.label_index import LabelIndex
 from reactorsync_operator.reconcile.guards import (
@@ -46,6 +47,11 @@ class WorkKey:
 
     kind: Kind
     name: str
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What a log record about the object carries, as :func:`reactorsync.service.about`."""
+        return about(self.kind, *self.name.split("/", 1))
 
 
 @dataclass(slots=True)

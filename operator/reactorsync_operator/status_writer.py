@@ -16,7 +16,7 @@ from reactorsync.resources import (
     Reactor,
     condition_of,
 )
-from reactorsync.service import Backoff, OutageLog, about
+from reactorsync.service import Backoff, OutageLog
 from reactorsync.store import (
     Forbidden,
     NotFound,
@@ -231,7 +231,7 @@ class StatusWriter:
                 key.kind,
                 key.name,
                 TRUCE_SECONDS,
-                extra=_about(key),
+                extra=key.about,
             )
 
     def _schedule(self, key: WorkKey, due_at: float) -> None:
@@ -376,7 +376,7 @@ class StatusWriter:
         key, now = _key(resource), self._clock()
         if self._pauses.failed(key, resource) and now - self._told_at > _TELL_SECONDS:
             self._told_at = now
-            log.warning("a status waits to be written: %s", error, extra=_about(key))
+            log.warning("a status waits to be written: %s", error, extra=key.about)
 
     def _away(self, error: StoreUnavailable, *, waiting: int) -> None:
         """Let all batches wait: one that failed tells for the others, too."""
@@ -427,7 +427,7 @@ class StatusWriter:
             # The watch will say so too, and then it is dropped everywhere.
             return
         except Unreadable as error:
-            log.error("no status for what cannot be read: %s", error, extra=_about(key))
+            log.error("no status for what cannot be read: %s", error, extra=key.about)
             return
         if found.metadata.resource_version == metadata.resource_version:
             # Nobody changed it: the status itself was refused. The next one may be taken.
@@ -485,8 +485,3 @@ def _reason(resource: Reactor | AnomalyScenario) -> str:
 def _key(resource: Reactor | AnomalyScenario) -> WorkKey:
     metadata = resource.metadata
     return WorkKey(Kind(resource.kind), reactor_key(metadata.namespace, metadata.name))
-
-
-def _about(key: WorkKey) -> dict[str, str]:
-    namespace, _, name = key.name.partition("/")
-    return about(key.kind, namespace, name)

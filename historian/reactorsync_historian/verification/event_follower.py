@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from reactorsync.bus.port import Bus, Consumer, Partition, Record
-from reactorsync.bus.reading import read_ends
+from reactorsync.bus.reading import event_partitions, read_ends
 from reactorsync.wire.envelope import Envelope
 from reactorsync.wire.errors import UndecodableRecord
 from reactorsync.wire.events import Event, decode_event
@@ -49,7 +49,8 @@ class EventFollower:
             followed: frozenset[Partition] = frozenset()
             checked = time.monotonic()
             while not stopping.is_set():
-                if (present := self._partitions()) != followed:
+                present = event_partitions(self._topics, time.time_ns() // 1000)
+                if present != followed:
                     await self._assign(consumer, present)
                     followed = present
                 for record in await consumer.poll(timeout_seconds=0.5, max_records=_BATCH):
@@ -61,13 +62,6 @@ class EventFollower:
                     checked = time.monotonic()
         finally:
             await consumer.stop()
-
-    def _partitions(self) -> frozenset[Partition]:
-        return frozenset(
-            Partition(topic, number)
-            for topic in self._topics.event_topics(time.time_ns() // 1000)
-            for number in range(self._topics.shards)
-        )
 
     async def _assign(self, consumer: Consumer, partitions: frozenset[Partition]) -> None:
         first = not self._positions
