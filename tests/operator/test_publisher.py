@@ -369,9 +369,11 @@ async def test_what_an_ended_leader_brings_back_is_deleted_again(
     publisher = Publisher(bus, topics)
     async with publishing(publisher):
         await eventually(lambda: publisher.idle)
+        overruled = OVERRULED._value.get()
         await written_elsewhere(bus, topics, "default/bruce-1", desired("bruce-1"))
-        await eventually(lambda: publisher.publication("default/bruce-1") is not None)
-        await eventually(lambda: publisher.publication("default/bruce-1") is None)
+        await eventually(lambda: OVERRULED._value.get() > overruled)
+        await eventually(lambda: publisher.idle)
+        assert publisher.publication("default/bruce-1") is None
     assert states(await records(bus, topics)) == [("bruce-1", 1000), ("bruce-1", None)]
 
 
