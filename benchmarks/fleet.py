@@ -33,6 +33,7 @@ from rich.table import Table
 from sqlalchemy.engine import make_url
 from websockets.asyncio.client import connect
 
+from reactorsync import clock
 from reactorsync.bus.kafka import KafkaBus
 from reactorsync.bus.port import Partition
 from reactorsync.db.engine import create_engine
@@ -172,7 +173,7 @@ async def measure(reactors: int, *, seconds: int) -> Result:
 async def _observe(machine: Machine, tally: Tally, *, reactors: int, seconds: int) -> Result:
     tally.clear()
     late_before = sum(tally.late.values())
-    begin_us = (time.time_ns() // 1000 // _TICK_US + 1) * _TICK_US
+    begin_us = (clock.now_us() // _TICK_US + 1) * _TICK_US
     processes = _processes(machine)
     cpu_before = {name: _cpu_seconds(found) for name, found in processes.items()}
     begun = time.monotonic()
@@ -232,7 +233,7 @@ async def _declare(machine: Machine, reactors: int) -> None:
 
 
 async def _watch_events(machine: Machine, tally: Tally) -> None:
-    names = TOPICS.event_topics(time.time_ns() // 1000)
+    names = TOPICS.event_topics(clock.now_us())
     bus = KafkaBus(machine.bootstrap, session_timeout_ms=2500)
     consumer = bus.consumer(client_id="benchmark")
     consumer.assign([Partition(topic, shard) for topic in names for shard in range(TOPICS.shards)])

@@ -28,6 +28,7 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
+from reactorsync import clock
 from reactorsync.bus.kafka import KafkaBus
 from reactorsync.bus.port import Partition, Record
 from reactorsync.db.engine import create_engine
@@ -90,7 +91,7 @@ class FrameSource:
     def __init__(self) -> None:
         self._random = np.random.default_rng(1)
         self._frames = 0
-        self._start_us = (time.time_ns() // 1000 - 1_800_000_000) // _TICK_US * _TICK_US
+        self._start_us = (clock.now_us() - 1_800_000_000) // _TICK_US * _TICK_US
         self.keys = [
             [f"fleet-{shard}/unit-{number}" for number in range(REACTORS)]
             for shard in range(SHARDS)
@@ -178,7 +179,7 @@ class HistorianSide:
         return time.perf_counter() - started
 
     async def _store(self, records: list[Record]) -> None:
-        now_us = time.time_ns() // 1000
+        now_us = clock.now_us()
         items = [
             self._sink.reader.read(record, self._owners[record.partition], now_us=now_us)
             for record in records

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
+from reactorsync import clock
 from reactorsync.bus.kafka import KafkaBus
 from reactorsync.bus.port import Partition
 from reactorsync.bus.reading import read_to_end
@@ -218,7 +219,7 @@ class ClusterInstallation:
         """Create the topics, lest a client that asks for one be given another."""
         bus = self.bus()
         try:
-            await bus.ensure_topics(self.topics.live(time.time_ns() // 1000))
+            await bus.ensure_topics(self.topics.live(clock.now_us()))
         finally:
             await bus.close()
 
@@ -249,7 +250,7 @@ class ClusterInstallation:
         await self.make_topics()
         bus = self.bus()
         consumer = bus.consumer(client_id="tap")
-        topic = self.topics.events(time.time_ns() // 1000)
+        topic = self.topics.events(clock.now_us())
         consumer.assign([Partition(topic, number) for number in range(self.topics.shards)])
         await consumer.start()
         tap = Tap()

@@ -6,7 +6,6 @@ requests, cross-site WebSockets); it cannot fake the ``Host`` and ``Origin`` hea
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 from http import HTTPStatus
 from urllib.parse import urlsplit
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from reactorsync.loopback import is_loopback
 from reactorsync_api.problems import ProblemError
 
 
@@ -53,15 +53,3 @@ def _host_of(url: str) -> str | None:
         return urlsplit(url).hostname
     except ValueError:
         return None
-
-
-def is_loopback(host: str | None) -> bool:
-    """Return whether a host name or address is this machine's own loopback."""
-    if host is None:
-        return False
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client import Counter, Gauge
 
+from reactorsync import clock
 from reactorsync.bus.port import BrokerUnavailable, Bus, Consumer, Partition
 from reactorsync.service import Backoff, Readiness, pause
 from reactorsync.wire.errors import UndecodableRecord
@@ -119,7 +120,7 @@ class LiveHub:
 
     async def _follow_slots(self, consumer: Consumer, followed: set[Partition]) -> set[Partition]:
         """Read the topic of now and, around its birth, the one before it."""
-        now_us = time.time_ns() // 1000
+        now_us = clock.now_us()
         names = {self._topics.telemetry(now_us), self._topics.telemetry(now_us - 30_000_000)}
         wanted: set[Partition] = set()
         for name in names:

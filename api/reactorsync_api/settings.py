@@ -6,8 +6,8 @@ from typing import Self
 
 from pydantic import Field, SecretStr, model_validator
 
+from reactorsync.loopback import is_loopback
 from reactorsync.settings import DatabaseSettings, KafkaSettings
-from reactorsync_api.hosts import is_loopback
 
 
 class ApiSettings(KafkaSettings, DatabaseSettings):

@@ -6,7 +6,6 @@ import argparse
 import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +13,7 @@ import uvloop
 from rich.console import Console
 
 from benchmarks.operator import crashes, fleet, naive, scenarios
-from benchmarks.operator.figures import Figure, merged, tables
+from benchmarks.operator.figures import Figure, as_document, merged, tables, told
 from benchmarks.operator.surroundings import Surroundings, surroundings
 from tests.control_plane import Binaries
 
@@ -38,7 +37,7 @@ def cases_of(arguments: argparse.Namespace) -> dict[str, Case]:
         for what in ("lost", "doubled", "immortal"):
             for fault in getattr(outcome, what):
                 Console(stderr=True).print(f"{what}: {fault}")
-        return crashes.figures(outcome)
+        return told(crashes.figures(outcome))
 
     every: dict[str, Case] = {
         "fleet": lambda around, run: fleet.measure(around, plan, run=run),
@@ -90,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for table in tables(figures):
         console.print(table)
     if options.json:
-        listed = [{**asdict(figure), "values": values} for figure, values in figures]
+        listed = [as_document(figure, values) for figure, values in figures]
         options.json.write_text(json.dumps(listed, indent=2))
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from benchmarks.operator.declaring import declare, is_ready, names, watched
-from benchmarks.operator.figures import Figure
+from benchmarks.operator.figures import Figure, progress
 from benchmarks.operator.fleet import bias
 from benchmarks.operator.surroundings import Surroundings
 from reactorsync.kube import ApiError
@@ -34,6 +34,9 @@ DURATION_SECONDS: Final = (45, 75)
 SCENARIO_EVERY_SECONDS: Final = 4.0
 LATE_SECONDS: Final = 1.0
 """How much later than its end a fault may still be seen to act: some ticks of the stand-in."""
+
+_TELL_EVERY: Final = 25
+"""Kills between two lines of progress."""
 
 _LEADS_SECONDS: Final = 60.0
 _SETTLE_SECONDS: Final = 240.0
@@ -131,7 +134,9 @@ class _Lane:
         leads_after = time.monotonic() - began
         asking = asyncio.create_task(self._ask())
         try:
-            for _ in range(self.kills):
+            for number in range(self.kills):
+                if number % _TELL_EVERY == 0:
+                    progress(f"{self.installation.namespace}: {number} of {self.kills} kills")
                 await asyncio.sleep(self._chance.uniform(0.0, 1.2 * leads_after))
                 self.kills_of_leaders += bool(await self.installation.leader())
                 await self.installation.kill(operator)
@@ -139,6 +144,7 @@ class _Lane:
         finally:
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
+        progress(f"{self.installation.namespace}: waiting for {len(self.asked)} scenarios to end")
         await until(self._is_settled, seconds=_SETTLE_SECONDS, what="all runs over")
         await asyncio.sleep(2)  # the last events
 

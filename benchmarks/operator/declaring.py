@@ -59,10 +59,15 @@ class Statuses:
 
     def take(self, document: JsonObject) -> None:
         """Take an object over."""
-        self.documents[document["metadata"]["name"]] = document
+        self.keep(document)
         self.modified += 1
         self.unseen.add(document["metadata"]["name"])
         self.changed.set()
+
+    def keep(self, document: JsonObject) -> None:
+        """Remember an object without its managed fields, which are the larger part of it."""
+        document["metadata"].pop("managedFields", None)
+        self.documents[document["metadata"]["name"]] = document
 
     def count(self, holds: Callable[[JsonObject], bool]) -> int:
         """Return for how many objects something holds."""
@@ -104,7 +109,7 @@ async def watched(installation: ClusterInstallation, kind: str) -> AsyncIterator
     path = installation.path(kind)
     listed: JsonObject = await installation.kube.get(path)
     for document in listed["items"]:
-        statuses.documents[document["metadata"]["name"]] = document
+        statuses.keep(document)
     following = asyncio.create_task(
         _follow(installation.kube, path, listed["metadata"]["resourceVersion"], statuses)
     )

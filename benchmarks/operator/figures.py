@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -12,7 +13,10 @@ from rich.table import Table
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured number; ``goal`` is the most it may be. ``workload`` says of what."""
+    """One measured number; ``goal`` is the most it may be. ``workload`` says of what.
+
+    ``unit`` is that of value and goal; a plain count has none.
+    """
 
     name: str
     value: float
@@ -82,6 +86,31 @@ def merged(runs: Sequence[Sequence[Figure]]) -> list[tuple[Figure, list[float]]]
         first.setdefault(figure.name, figure)
         values.setdefault(figure.name, []).append(figure.value)
     return [(figure, values[name]) for name, figure in first.items()]
+
+
+def told(figures: list[Figure]) -> list[Figure]:
+    """Print figures as they come: the whole takes long."""
+    for figure in figures:
+        progress(f"{figure.name}: {_number(figure.value)} {figure.unit}")
+    return figures
+
+
+def progress(line: str) -> None:
+    """Print how far a case has come."""
+    sys.stderr.write(f"  {line}\n")
+    sys.stderr.flush()
+
+
+def as_document(figure: Figure, values: Sequence[float]) -> dict[str, object]:
+    """Return a figure with its values in all runs for a JSON file; its name carries its unit."""
+    name = f"{figure.name} [{figure.unit}]" if figure.unit else figure.name
+    return {
+        "name": name,
+        "workload": figure.workload,
+        "values": list(values),
+        "median": median(values),
+        "goal": figure.goal,
+    }
 
 
 def tables(figures: Iterable[tuple[Figure, list[float]]]) -> list[Table]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
@@ -23,7 +22,7 @@ from benchmarks.operator.declaring import (
     unit,
     watched,
 )
-from benchmarks.operator.figures import Figure
+from benchmarks.operator.figures import Figure, told
 from benchmarks.operator.requests import Writes, writes
 from benchmarks.operator.surroundings import Surroundings
 from tests.cluster_installation import ClusterInstallation
@@ -63,19 +62,12 @@ async def measure(surroundings: Surroundings, plan: FleetPlan, *, run: int) -> l
         installation.generator(generator_name="generator-0")
         async with watched(installation, "Reactor") as statuses:
             operator, cold = await case.cold(installation, statuses)
-            figures += _told(cold)
-            figures += _told(await case.change(installation, statuses))
-            figures += _told(await case.idle(installation, statuses))
-            figures += _told(await case.large_scenario(installation, operator))
-            figures += _told(await case.fail_over(installation, statuses, operator))
-            figures += _told(await case.restart(installation, statuses))
-    return figures
-
-
-def _told(figures: list[Figure]) -> list[Figure]:
-    """Print figures as they come: the whole takes minutes."""
-    for figure in figures:
-        sys.stderr.write(f"  {figure.name}: {figure.value:.3g} {figure.unit}\n")
+            figures += told(cold)
+            figures += told(await case.change(installation, statuses))
+            figures += told(await case.idle(installation, statuses))
+            figures += told(await case.large_scenario(installation, operator))
+            figures += told(await case.fail_over(installation, statuses, operator))
+            figures += told(await case.restart(installation, statuses))
     return figures
 
 
@@ -107,6 +99,7 @@ class _Fleet:
                 written[_STATUS] / plan.reactors,
                 "",
                 self._workload,
+                1,
             ),
         ]
 
@@ -150,7 +143,7 @@ class _Fleet:
                 f"{minutes:g} min, {self._workload}; lease renewals not counted",
                 0,
             ),
-            Figure("lease renewals a minute", leases / minutes, "", "every 2 s"),
+            Figure("lease renewals", leases / minutes, "1/min", "every 2 s"),
         ]
 
     async def large_scenario(

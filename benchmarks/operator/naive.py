@@ -14,7 +14,7 @@ import numpy as np
 import psutil
 
 from benchmarks.operator.declaring import declare, edit, is_ready, names, unit, watched
-from benchmarks.operator.figures import Figure
+from benchmarks.operator.figures import Figure, told
 from benchmarks.operator.fleet import INTERVAL_MILLISECONDS
 from benchmarks.operator.requests import writes
 from benchmarks.operator.surroundings import Surroundings
@@ -34,11 +34,13 @@ async def measure(surroundings: Surroundings, *, reactors: int, run: int) -> lis
             await declare(installation, reactors, interval_milliseconds=INTERVAL_MILLISECONDS)
             if whose == "naive":
                 async with _naive(installation) as pid:
-                    figures += await _bring_up(surroundings, installation, reactors, whose, pid)
+                    figures += told(
+                        await _bring_up(surroundings, installation, reactors, whose, pid)
+                    )
             else:
                 installation.generator(generator_name="generator-0")
                 pid = installation.operator().pid
-                figures += await _bring_up(surroundings, installation, reactors, whose, pid)
+                figures += told(await _bring_up(surroundings, installation, reactors, whose, pid))
     return figures
 
 
@@ -69,7 +71,7 @@ async def _bring_up(
             seconds.append(await statuses.until(answers, names=[name], seconds=60) - asked)
     return [
         Figure(f"{whose}: cold to all Ready", ready - began, "s", workload),
-        Figure(f"{whose}: objects a second", reactors / (ready - began), "", workload),
+        Figure(f"{whose}: objects ready", reactors / (ready - began), "1/s", workload),
         Figure(f"{whose}: memory", memory / 2**20, "MiB", workload),
         Figure(f"{whose}: API writes an object", written.total() / reactors, "", workload),
         Figure(

@@ -7,12 +7,12 @@ status. It does less beside: no scenarios, no acknowledgements, no recovery of w
 from __future__ import annotations
 
 import os
-import time
 from datetime import UTC, datetime
 from typing import Any
 
 import kopf
 
+from reactorsync import clock
 from reactorsync.bus.kafka import KafkaBus
 from reactorsync.resources import Reactor
 from reactorsync.wire.desired import DesiredReactor, default_seed
@@ -52,7 +52,7 @@ async def reconcile(body: kopf.Body, patch: kopf.Patch, memo: kopf.Memo, **_: An
         seed=spec.seed if spec.seed is not None else default_seed(meta.namespace, meta.name),
         state=spec.state,
     )
-    envelope = desired.envelope(source="naive-operator", time_us=time.time_ns() // 1000)
+    envelope = desired.envelope(source="naive-operator", time_us=clock.now_us())
     await memo.producer.send(
         _TOPICS.reactors, desired.encode(), key=desired.key.encode(), headers=envelope.headers()
     )

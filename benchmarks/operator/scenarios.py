@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from benchmarks.operator.declaring import declare, is_ready, names, says, watched
-from benchmarks.operator.figures import Figure
+from benchmarks.operator.figures import Figure, progress, told
 from benchmarks.operator.fleet import bias
 from benchmarks.operator.surroundings import Surroundings
 from reactorsync.wire.events import FaultInjected
@@ -28,6 +28,7 @@ async def first_samples(surroundings: Surroundings, *, targets: int, run: int) -
         async with watched(installation, "Reactor") as statuses, installation.tapped() as tap:
             installation.operator()
             await statuses.until(is_ready, names=list(names(targets)), seconds=_READY_SECONDS)
+            progress(f"{targets:,} reactors ready")
             await asyncio.sleep(5)
 
             began = time.time()
@@ -41,11 +42,13 @@ async def first_samples(surroundings: Surroundings, *, targets: int, run: int) -
         ticks = [event.tick_us / 1e6 - began for _, event in injected]
         heard = [at - began for at, _ in injected]
     workload = f"{targets:,} targets at 1 Hz, real generator; the reading waits for its tick"
-    return [
-        Figure("scenario to first anomalous reading, p50", _p(ticks, 50), "s", workload),
-        Figure("scenario to first anomalous reading, p99", _p(ticks, 99), "s", workload, 2),
-        Figure("the same, until the event of it was read, p99", _p(heard, 99), "s", workload),
-    ]
+    return told(
+        [
+            Figure("scenario to first anomalous reading, p50", _p(ticks, 50), "s", workload),
+            Figure("scenario to first anomalous reading, p99", _p(ticks, 99), "s", workload, 2),
+            Figure("the same, until the event of it was read, p99", _p(heard, 99), "s", workload),
+        ]
+    )
 
 
 async def there_and_back(surroundings: Surroundings, *, targets: int, run: int) -> list[Figure]:
@@ -59,22 +62,27 @@ async def there_and_back(surroundings: Surroundings, *, targets: int, run: int) 
         ):
             installation.operator()
             await statuses.until(is_ready, names=list(names(targets)), seconds=_READY_SECONDS)
+            progress(f"{targets:,} reactors ready")
             await asyncio.sleep(5)
             began = time.monotonic()
             await installation.apply("AnomalyScenario", "bias", bias(seconds=_SECONDS))
+            injected = await scenarios.until(says("Injected"), names=["bias"], seconds=600)
+            progress(f"all injected after {injected - began:.1f} s")
             over = await scenarios.until(says("Recovered"), names=["bias"], seconds=600)
             counts = scenarios.documents["bias"]["status"]["targets"]
     assert counts["injected"] == counts["recovered"] == targets, counts
     workload = f"{targets:,} targets at 1 Hz, {_SECONDS} s, real generator, all confirmed"
-    return [
-        Figure(
-            "injected and recovered, beyond the duration",
-            over - began - _SECONDS,
-            "s",
-            workload,
-            60,
-        )
-    ]
+    return told(
+        [
+            Figure(
+                "injected and recovered, beyond the duration",
+                over - began - _SECONDS,
+                "s",
+                workload,
+                60,
+            )
+        ]
+    )
 
 
 def _p(values: list[float], percent: int) -> float:

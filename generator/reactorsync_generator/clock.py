@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Protocol
+
+from reactorsync.clock import now_us
 
 
 class Clock(Protocol):
@@ -24,7 +25,7 @@ class SystemClock:
 
     def now_us(self) -> int:
         """Return microseconds since 1970."""
-        return time.time_ns() // 1000
+        return now_us()
 
     async def sleep_until(self, time_us: int) -> None:
         """Sleep in the event loop, again where the wall clock was set back meanwhile."""

@@ -137,6 +137,10 @@ class EventLedger:
         if self._by_slot.get(told.slot) is told:  # and not yet another plant's
             del self._by_slot[told.slot]
 
+    def begun(self, seen: Observation) -> list[Event]:
+        """Tell how plants are that begin, before their first tick."""
+        return self._power_events(seen)
+
     def observed(self, seen: Observation) -> list[Event]:
         """Tell what a tick showed: faults that began or ended, trips, restarts, changed power."""
         return [

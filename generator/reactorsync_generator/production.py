@@ -164,12 +164,15 @@ class Production:
         return self._shard.inheritance(now_us)
 
     def _apply(self, changes: Sequence[Change], at_us: int) -> list[Event]:
-        events: list[Event] = []
+        told: list[Event] = []
+        begun: list[str] = []
         for applied in self._shard.apply(changes, at_us=at_us):
             if applied.desired is None:
                 self._ledger.forget(applied.key)
             else:
-                events += self._ledger.applied(
+                if applied.renewed:
+                    begun.append(applied.key)
+                told += self._ledger.applied(
                     applied.desired,
                     faults=applied.faults,
                     slot=applied.slot,
@@ -177,12 +180,12 @@ class Production:
                     trip_cause=applied.trip_cause,
                     at_us=at_us,
                 )
-        return events
+        # First how a new plant is, lest whoever hears of it wait for its first tick to know.
+        sample = self._shard.look(begun, at_us=at_us)
+        return [*(self._ledger.begun(_seen(sample)) if sample is not None else ()), *told]
 
     def _observe(self, sample: Sample) -> list[Event]:
-        return self._ledger.observed(
-            Observation(sample.tick_us, sample.slots, sample.power_permille, sample.trip_causes)
-        )
+        return self._ledger.observed(_seen(sample))
 
     def _encode(self, sample: Sample) -> EncodedFrame:
         self._readings += len(sample.reactors)
@@ -205,3 +208,7 @@ class Production:
             value=frame.encode(),
             headers=frame.envelope(source=self._identity.generator).headers(),
         )
+
+
+def _seen(sample: Sample) -> Observation:
+    return Observation(sample.tick_us, sample.slots, sample.power_permille, sample.trip_causes)

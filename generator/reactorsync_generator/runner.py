@@ -268,7 +268,7 @@ class ShardRunner:
             self._here.outbox.post(made.events, time_us=now_us)
         if changes:
             # What the changes made due before they were valid was never due.
-            self._last_us = max(self._last_us, boundary_us)
+            self._last_us = max(self._last_us, boundary_us - 1)
         if due is not None:
             self._last_us = max(self._last_us, due.ticks_us[-1])
             self._count(due)
@@ -285,7 +285,7 @@ class ShardRunner:
         if now_us >= self._next_heartbeat_us:
             self._next_heartbeat_us = now_us + int(settings.heartbeat_seconds * 1e6)
             sampled = self._production.cadence.intervals_us
-            tick_us = self._last_us if sampled else boundary_before(now_us)
+            tick_us = boundary_before(self._last_us if sampled else now_us)
             beat = self._production.heartbeat(
                 now_us, tick_us=tick_us, processor_us=time.process_time_ns() // 1000
             )
@@ -295,10 +295,10 @@ class ShardRunner:
             self._storing = self._here.spawn(self.store_checkpoint())
 
     def _next_wake_us(self) -> int:
-        times = [self._production.cadence.next_due(self._last_us), self._inbox.boundary_us]
+        times = [self._production.cadence.next_due(self._last_us)]
         if self._active:
             times += [self._next_heartbeat_us, self._next_checkpoint_us]
-            if self._tell_all:
+            if self._tell_all or self._inbox.waits:
                 return 0
         return min((time_us for time_us in times if time_us is not None), default=_FAR_US)
 

@@ -177,15 +177,17 @@ class Shard:
         if not len(group.slots):
             return None
         self._advance(group.slots, tick_us)
-        readings = np.ascontiguousarray(self._fleet.readings(group.slots, tick_us).T)
-        return Sample(
-            tick_us=tick_us,
-            reactors=group.reactors,
-            slots=group.slots,
-            trip_causes=self._fleet.trip_causes(group.slots),
-            readings=readings,
-            power_permille=10.0 * readings[_NEUTRON_POWER].astype(np.float64),
-        )
+        return self._read(group, tick_us)
+
+    def look(self, keys: Iterable[str], *, at_us: int) -> Sample | None:
+        """Read the running plants among ``keys`` that stand at ``at_us``; ``None`` if none does."""
+        plants = [(key, self._plants[key]) for key in keys]
+        standing = [
+            (key, plant.slot)
+            for key, plant in plants
+            if plant.running and self._times_us[plant.slot] == at_us
+        ]
+        return self._read(_group(standing), at_us) if standing else None
 
     def checkpoint(self, now_us: int) -> Checkpoint:
         """Return the states of all plants. A suspended plant's time is now: its clock stands."""
@@ -271,6 +273,17 @@ class Shard:
             self._fleet.advance(together, from_us, to_us)
         self._times_us[slots] = to_us
 
+    def _read(self, group: _Group, tick_us: int) -> Sample:
+        readings = np.ascontiguousarray(self._fleet.readings(group.slots, tick_us).T)
+        return Sample(
+            tick_us=tick_us,
+            reactors=group.reactors,
+            slots=group.slots,
+            trip_causes=self._fleet.trip_causes(group.slots),
+            readings=readings,
+            power_permille=10.0 * readings[_NEUTRON_POWER].astype(np.float64),
+        )
+
     def _regroup(self) -> None:
         self._groups.clear()
         self._cadence = Cadence.of_milliseconds(
@@ -293,10 +306,7 @@ class Shard:
                 for key, plant in self._plants.items()
                 if plant.running and plant.desired.interval_milliseconds * 1000 in due
             ]
-            group = self._groups[due] = _Group(
-                np.array([slot for _, slot in chosen], dtype=np.int64),
-                reactor_column([key for key, _ in chosen]),
-            )
+            group = self._groups[due] = _group(chosen)
         return group
 
     def _reserve(self, size: int) -> None:
@@ -305,6 +315,14 @@ class Shard:
             room = np.zeros(max(missing, len(self._times_us)), dtype=np.int64)
             self._times_us = np.concatenate([self._times_us, room])
             self._intervals_us = np.concatenate([self._intervals_us, room])
+
+
+def _group(plants: Sequence[tuple[str, int]]) -> _Group:
+    """Return the group of plants given by key and slot."""
+    return _Group(
+        np.array([slot for _, slot in plants], dtype=np.int64),
+        reactor_column([key for key, _ in plants]),
+    )
 
 
 def warm_up() -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from reactorsync.bus.incarnation import Incarnation
 from reactorsync.bus.port import BrokerUnavailable, Bus, Consumer, Record
 from reactorsync.service import Backoff, pause
 from reactorsync.wire.desired import DesiredReactor, decode_desired
@@ -26,7 +26,6 @@ log = logging.getLogger(__name__)
 
 _POLL_SECONDS: Final = 1.0
 _POLL_RECORDS: Final = 1000
-_WATCH_SECONDS: Final = 2.0
 
 
 class DimensionFollower:
@@ -51,7 +50,7 @@ class DimensionFollower:
         while not stopping.is_set():
             consumer = self._bus.consumer(client_id="historian-dimension")
             try:
-                incarnation = await self._bus.cluster_id()
+                incarnation = await Incarnation.present(self._bus)
                 await consumer.start()
                 if await self._assign(consumer, stopping):
                     backoff.reset()
@@ -71,17 +70,14 @@ class DimensionFollower:
         consumer.assign(partitions)
         return True
 
-    async def _follow(self, consumer: Consumer, incarnation: str, stopping: asyncio.Event) -> None:
+    async def _follow(
+        self, consumer: Consumer, incarnation: Incarnation, stopping: asyncio.Event
+    ) -> None:
         """Apply what comes, until the broker has become another one."""
-        checked = time.monotonic()
-        while not stopping.is_set():
+        while not stopping.is_set() and await incarnation.lasts():
             records = await consumer.poll(timeout_seconds=_POLL_SECONDS, max_records=_POLL_RECORDS)
             if records:
-                await self._apply(records, incarnation)
-            if time.monotonic() - checked > _WATCH_SECONDS:
-                if await self._bus.cluster_id() != incarnation:
-                    return
-                checked = time.monotonic()
+                await self._apply(records, incarnation.cluster)
 
     async def _apply(self, records: Sequence[Record], incarnation: str) -> None:
         """Bring the table to the state after ``records``, in one transaction."""

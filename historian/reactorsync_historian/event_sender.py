@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from typing import Final
 
+from reactorsync import clock
 from reactorsync.bus.port import Bus
 from reactorsync.wire.events import Event
 from reactorsync.wire.topics import Topics
@@ -50,7 +50,7 @@ class EventSender:
 
     async def _send_in_order(self, events: Sequence[Event]) -> None:
         for event in events:
-            now_us = time.time_ns() // 1000
+            now_us = clock.now_us()
             await self._producer.send(
                 self._topics.events(now_us),
                 event.encode(),

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 
+from reactorsync import clock
 from reactorsync.bus.port import BrokerUnavailable, Bus, TopicMismatch
 from reactorsync.service import Backoff, Readiness, pause
 from reactorsync_historian.session import Session, Sink
@@ -48,7 +48,7 @@ class Ingest:
         if self._incarnation not in (None, incarnation):
             self._sink.ledger.note_restart()
         self._incarnation = incarnation
-        await self._bus.ensure_topics(self._settings.topics.live(time.time_ns() // 1000))
+        await self._bus.ensure_topics(self._settings.topics.live(clock.now_us()))
         return Session(
             settings=self._settings,
             bus=self._bus,

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
+from reactorsync import clock
 from reactorsync.bus.port import BrokerUnavailable, Bus, Partition, Record
 from reactorsync.service import Backoff, Readiness, pause
 from reactorsync.wire.frame import Frame
@@ -210,7 +211,7 @@ class Session:
         return items
 
     def _read(self, records: list[Record]) -> list[Item]:
-        now_us = time.time_ns() // 1000
+        now_us = clock.now_us()
         items = []
         for record in records:
             self._most_bytes = max(self._most_bytes, len(record.value or b""))

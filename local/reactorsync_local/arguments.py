@@ -29,6 +29,17 @@ NamespaceOption = Annotated[
     str, typer.Option("--namespace", "-n", metavar="NAME", help="Namespace of the object.")
 ]
 
+ManifestNamespaceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--namespace",
+        "-n",
+        metavar="NAME",
+        help="Namespace of objects that name none; else default.",
+        show_default=False,
+    ),
+]
+
 StateDirOption = Annotated[
     Path | None,
     typer.Option(

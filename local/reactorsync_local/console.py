@@ -66,6 +66,11 @@ def tell_error(problem: str, hint: str | None = None) -> None:
         tell(Text(f"  {hint}", style="dim"))
 
 
+def terminal_width() -> int | None:
+    """Return how many cells a line of the result may have, ``None`` where no person looks."""
+    return output().width if is_terminal() else None
+
+
 def is_terminal() -> bool:
     """Return whether a person looks at standard output."""
     return sys.stdout.isatty()

@@ -25,7 +25,7 @@ from reactorsync_local.machine.parts import Part, probe_port_name
 from reactorsync_local.machine.probes import Probes
 from reactorsync_local.rendering.times import age
 from reactorsync_local.server import API_URL, find_server
-from reactorsync_local.state_dir import running_instance
+from reactorsync_local.state_dir import DATABASE_FILE_NAME, folder_behind, running_instance
 from reactorsync_local.supervisor import (
     InstanceState,
     LocalError,
@@ -34,6 +34,7 @@ from reactorsync_local.supervisor import (
     holder_of,
     is_free,
 )
+from reactorsync_local.supervisor.ports import LOOPBACK
 
 _LEAST_PYTHON: Final = (3, 11)
 _GIB: Final = 1 << 30
@@ -41,6 +42,7 @@ _DISK_LOW: Final = 2 * _GIB
 _DISK_FULL: Final = _GIB // 4
 _MEMORY_LOW: Final = 1 * _GIB
 _EXTRA: Final = "local"
+_POSTGRES: Final = "postgres"
 _ANSWER_SECONDS: Final = 2.0
 _RECENT: Final = timedelta(minutes=10)
 """A restart longer ago is told, but is no reason to doubt a part that has run well since."""
@@ -74,7 +76,13 @@ async def examine(state_dir: Path, *, api_port: int, server: str | None) -> list
         return [*findings, Finding(Verdict.FAULT, "state", error.problem, error.action)]
     if state is None:
         findings += stale_state(state_dir)
-        findings.append(port(api_port))
+        elsewhere = folder_behind(api_port)
+        if elsewhere is not None:
+            findings.append(runs_elsewhere(elsewhere, api_port))
+            if server is None:
+                return findings
+        else:
+            findings.append(port(api_port))
         if server is None:
             fact = f"nothing runs from {state_dir}"
             return [*findings, Finding(Verdict.NOTE, "parts", fact, "`reactorsync up` starts it")]
@@ -83,7 +91,8 @@ async def examine(state_dir: Path, *, api_port: int, server: str | None) -> list
         findings.append(Finding(Verdict.FINE, "state", fact))
     url = server or (state.urls.get(API_URL) if state else None)
     now = datetime.now(UTC)
-    asked = [part(process, state, now=now) for process in state.processes] if state else []
+    running = state.processes if state is not None else ()
+    asked = [part(one, state, now=now, state_dir=state_dir) for one in running if state]
     return [*findings, *await asyncio.gather(*asked, release(url))]
 
 
@@ -206,7 +215,19 @@ def port(api_port: int) -> Finding:
     )
 
 
-async def part(process: ProcessStatus, state: InstanceState, *, now: datetime) -> Finding:
+def runs_elsewhere(state_dir: Path, api_port: int) -> Finding:
+    """Tell of a fleet of one's own that runs from another folder than the one looked at."""
+    return Finding(
+        Verdict.NOTE,
+        "parts",
+        f"a fleet runs from {state_dir}, its API on port {api_port}",
+        f"`reactorsync doctor --state-dir {state_dir}` looks at it",
+    )
+
+
+async def part(
+    process: ProcessStatus, state: InstanceState, *, now: datetime, state_dir: Path
+) -> Finding:
     """Ask a part of the running installation how it is."""
     name = process.name
     see = f"see `reactorsync logs {name}`"
@@ -217,7 +238,7 @@ async def part(process: ProcessStatus, state: InstanceState, *, now: datetime) -
     number = state.ports.get(probe_port_name(name))
     if name == Part.API and API_URL in state.urls:
         number = int(state.urls[API_URL].rpartition(":")[2])
-    fact = f"runs as pid {process.pid}{restarts}"
+    fact = f"runs as pid {process.pid}{_address(name, state, state_dir)}{restarts}"
     doubtful = bool(process.restarts) and now - process.since < _RECENT
     sound = Finding(
         Verdict.DOUBT if doubtful else Verdict.FINE, name, fact, see if doubtful else ""
@@ -233,6 +254,16 @@ async def part(process: ProcessStatus, state: InstanceState, *, now: datetime) -
         advice = f"it tries again by itself; {see}"
         return Finding(Verdict.FAULT, name, f"not ready: {readiness.summary}", advice)
     return sound
+
+
+def _address(name: str, state: InstanceState, state_dir: Path) -> str:
+    """Say where others reach a server; a part of ReactorSync has no address but the API."""
+    number = state.ports.get(name)
+    if number is None:
+        return ""
+    # The URL itself holds a password.
+    url = f", its URL in {state_dir / DATABASE_FILE_NAME}" if name == _POSTGRES else ""
+    return f" at {LOOPBACK}:{number}{url}"
 
 
 def _restarts(process: ProcessStatus, now: datetime) -> str:

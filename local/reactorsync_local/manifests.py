@@ -24,8 +24,10 @@ class Manifest:
     resource: Resource
 
 
-def read_manifests(names: Sequence[str]) -> list[Manifest]:
+def read_manifests(names: Sequence[str], *, namespace: str | None = None) -> list[Manifest]:
     """Read every object of the files, in order, and check each.
+
+    A ``namespace`` is given to every object that declares none.
 
     Raises:
         BadInput: a file cannot be read, holds a problem, or nothing is declared at all. All
@@ -39,7 +41,11 @@ def read_manifests(names: Sequence[str]) -> list[Manifest]:
         except ManifestError as error:
             problems += [str(problem) for problem in error.problems]
         else:
-            manifests += [Manifest(source, resource) for resource in found]
+            for resource in found:
+                if namespace is not None:
+                    problems += _elsewhere(source, resource, namespace)
+                    resource = _placed(resource, namespace)
+                manifests.append(Manifest(source, resource))
     problems += _declared_twice(manifests)
     if problems:
         raise BadInput(
@@ -48,6 +54,20 @@ def read_manifests(names: Sequence[str]) -> list[Manifest]:
     if not manifests:
         raise BadInput(f"nothing is declared in {', '.join(names)}")
     return manifests
+
+
+def _elsewhere(source: str, resource: Resource, namespace: str) -> Iterator[str]:
+    meta = resource.metadata
+    if "namespace" in meta.model_fields_set and meta.namespace != namespace:
+        yield (
+            f"{source}: metadata.namespace: for {resource.kind} {meta.name} namespace "
+            f"{meta.namespace} is declared, -n says {namespace}"
+        )
+
+
+def _placed(resource: Resource, namespace: str) -> Resource:
+    meta = resource.metadata.model_copy(update={"namespace": namespace})
+    return resource.model_copy(update={"metadata": meta})
 
 
 def _declared_twice(manifests: Sequence[Manifest]) -> Iterator[str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from reactorsync.loopback import is_loopback
 from reactorsync_local.errors import BadInput
 from reactorsync_local.state_dir import find_state_dir
 from reactorsync_local.supervisor import InstanceState
@@ -43,9 +43,15 @@ class Server:
         return {"Authorization": f"Bearer {self.token}"} if self.token else {}
 
     @property
+    def port(self) -> int:
+        """The port, also where the address names none."""
+        parts = urlsplit(self.url)
+        return parts.port or (443 if parts.scheme == "https" else 80)
+
+    @property
     def is_loopback(self) -> bool:
         """Whether the server is on this machine, where no proxy has a place."""
-        return _is_loopback(urlsplit(self.url).hostname or "")
+        return is_loopback(urlsplit(self.url).hostname)
 
 
 def find_server(chosen: str | None) -> Server:
@@ -88,7 +94,7 @@ def check_exposure() -> None:
     """
     host = os.environ.get(HOST_VARIABLE, "")
     token = find_token()
-    if token is None and host and not _is_loopback(host):
+    if token is None and host and not is_loopback(host):
         raise BadInput(
             f"{HOST_VARIABLE} is {host}, which others can reach, and there is no token",
             hint=f"set {TOKEN_VARIABLE} (or {TOKEN_VARIABLE}_FILE), or listen on 127.0.0.1",
@@ -99,13 +105,6 @@ def check_exposure() -> None:
             "needed",
             hint="`openssl rand -hex 24` makes one",
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _known_url() -> str | None:

@@ -6,10 +6,16 @@ import os
 from pathlib import Path
 from typing import Final
 
+import psutil
+
+from reactorsync_local.supervisor import holder_of
 from reactorsync_local.supervisor.instance import InstanceState, running_pid
 
 STATE_DIR_NAME: Final = ".reactorsync"
 STATE_DIR_VARIABLE: Final = "REACTORSYNC_STATE_DIR"
+DATABASE_FILE_NAME: Final = "database-url"
+
+_DATABASE_FILE_VARIABLE: Final = "REACTORSYNC_DATABASE_URL_FILE"
 
 
 def find_state_dir(chosen: Path | None, *, start: Path | None = None) -> Path:
@@ -34,3 +40,21 @@ def running_instance(state_dir: Path) -> InstanceState | None:
     pid = running_pid(state_dir)
     state = InstanceState.read(state_dir) if pid is not None else None
     return state if state is not None and state.pid == pid else None
+
+
+def folder_behind(api_port: int) -> Path | None:
+    """Return the state folder of this user's installation whose API has the port, if one has.
+
+    It may run from anywhere: the API itself knows, by the file it was told its database in.
+    """
+    holder = holder_of(api_port)
+    if holder is None:
+        return None
+    try:
+        told = psutil.Process(holder.pid).environ().get(_DATABASE_FILE_VARIABLE)
+    except psutil.Error:
+        return None
+    folder = Path(told).parent if told else None
+    state = running_instance(folder) if folder is not None and folder.is_dir() else None
+    runs_it = state is not None and holder.pid in {one.pid for one in state.processes}
+    return folder if runs_it else None

@@ -9,25 +9,26 @@ from collections.abc import Callable, Collection, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
+from reactorsync import clock
+from reactorsync.bus.events import EventReader
 from reactorsync.bus.port import Bus
 from reactorsync.resources import AnomalyScenario, Kind, Reactor
 from reactorsync.service import Readiness
 from reactorsync.store import ResourceStore
-from reactorsync.store.port import StoreError
+from reactorsync.wire.errors import UndecodableRecord
 from reactorsync.wire.events import Event, ReactorEvent, ShardHeartbeat
 from reactorsync_operator.broker_sessions import BROKER, BrokerSessions
 from reactorsync_operator.capacity import Capacity
-from reactorsync_operator.event_reader import EventReader
 from reactorsync_operator.fleet import Fleet, WorkKey
 from reactorsync_operator.leadership import MayWrite, always
 from reactorsync_operator.metrics import (
+    EVENTS,
     LEADING,
     LEASE_TRANSITIONS,
-    QUEUE_AGE,
-    QUEUE_DEPTH,
+    UNDECODABLE_EVENTS,
 )
 from reactorsync_operator.pool import FilePool, GeneratorPool, generators_for, keep_pool
 from reactorsync_operator.probes.port import Sightings
@@ -40,24 +41,11 @@ from reactorsync_operator.recorder import LogRecorder, Recorder
 from reactorsync_operator.settings import OperatorSettings
 from reactorsync_operator.status_writer import BATCH, StatusWriter
 from reactorsync_operator.topics_keeper import TopicsKeeper
+from reactorsync_operator.vitals import STORE, Vitals
 from reactorsync_operator.watcher import ResourceFeed, StoreFeed, View, Views
 from reactorsync_operator.work_queue import WorkQueue
 
 log = logging.getLogger(__name__)
-
-STORE: Final = "store"
-"""Name of that dependency in ``/readyz``."""
-
-STATUSES: Final = "statuses"
-"""Name in ``/readyz`` of statuses that do not get through."""
-
-QUEUE: Final = "queue"
-"""Name in ``/healthz`` of objects that wait while none is planned."""
-
-LOOK_SECONDS: Final = 2.0
-"""How often the store is asked whether it is there."""
-
-BEAT_SECONDS: Final = 0.5
 
 
 class Lease(Protocol):
@@ -136,7 +124,7 @@ class Operator:
             topics,
             namespaces=settings.served_namespaces,
             may_write=may_write,
-            leaves_alone=lambda key: leaves_alone(key) or self._is_closed(key),
+            leaves_alone=lambda key: leaves_alone(key) or self._is_there(key),
         )
         self._probes = ProbeRunner(
             bus,
@@ -145,7 +133,7 @@ class Operator:
             mark=self._mark_scenario,
             exists=lambda uid: self.fleet.scenario_named(uid) is not None,
             http_hosts=settings.probe_http_hosts,
-            now_us=_now_us,
+            now_us=clock.now_us,
         )
         self._reconciler = Reconciler(
             self.fleet,
@@ -164,9 +152,10 @@ class Operator:
         self._events = EventReader(
             bus,
             topics,
+            client_id="reactorsync-operator-events",
             take=self._take_event,
             since=self._reconciler.relevant_since,
-            now_us=_now_us,
+            undecodable=_count_undecodable,
         )
         self._brokers = BrokerSessions(
             bus,
@@ -178,7 +167,7 @@ class Operator:
             delivery_problem=self._reconciler.set_delivery_problem,
             read_back=self._reconciler.recall,
         )
-        views = _views(self.fleet, self._sweep)
+        views = _views(self.fleet, self._sweep, self.publisher.look_again)
         self._feed: ResourceFeed = (
             feed(views)
             if feed is not None
@@ -189,7 +178,14 @@ class Operator:
             self._pool = pool(may_write)
         elif settings.generator_pool_file is not None:
             self._pool = FilePool(settings.generator_pool_file)
-        self._planning_since: float | None = None
+        self._vitals = Vitals(
+            readiness,
+            store=store,
+            feed=self._feed,
+            queue=queue,
+            statuses=self._writer,
+            queue_limit_seconds=settings.queue_limit_seconds,
+        )
 
     @property
     def idle(self) -> bool:
@@ -208,8 +204,7 @@ class Operator:
             if self._lease is not None:
                 _start(group, orderly, self._lease.run())
             _start(group, orderly, self._feed.run())
-            _start(group, orderly, self._look_after_store())
-            _start(group, orderly, self._beat())
+            _start(group, orderly, self._vitals.run())
             _start(group, orderly, self._work())
             await stopping.wait()
 
@@ -250,7 +245,7 @@ class Operator:
         """Plan, once everything is known that a plan depends on."""
         await self._feed.whole()
         await self._brokers.read()
-        self._planning_since = time.monotonic()
+        self._vitals.planning_began()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._reconciler.run())
             group.create_task(self._reconciler.wake())
@@ -262,8 +257,9 @@ class Operator:
 
     def _sweep(self) -> None:
         """Look at everything again; while standing by, whoever leads does that."""
-        if self._planning_since is not None:
+        if self._vitals.plans:
             self._reconciler.sweep()
+            self.publisher.look_again()
 
     def _mark_scenario(self, uid: UUID) -> None:
         name = self.fleet.scenario_named(uid)
@@ -271,6 +267,7 @@ class Operator:
             self._queue.add(WorkKey(Kind.ANOMALY_SCENARIO, name))
 
     def _take_event(self, event: Event, time_us: int) -> None:
+        EVENTS.labels(event.type).inc()
         if isinstance(event, ShardHeartbeat):
             self._capacity.take(event)
         elif isinstance(event, ReactorEvent) and not self._is_served(event.namespace):
@@ -278,71 +275,13 @@ class Operator:
             return
         self._reconciler.take_event(event, time_us)
 
-    def _is_closed(self, key: str) -> bool:
-        """Return whether it cannot be told if a reactor is still there."""
-        return key.partition("/")[0] in self._feed.closed()
+    def _is_there(self, key: str) -> bool:
+        """Return whether there is a reactor, which may have no plan, or nobody can tell."""
+        return key in self.fleet.reactors or key.partition("/")[0] in self._feed.closed()
 
     def _is_served(self, namespace: str) -> bool:
         served = self._settings.served_namespaces
         return served is None or namespace in served
-
-    async def _look_after_store(self) -> None:
-        """Report whether the store is there; a watch may wait for long before it says so."""
-        unwatched: set[str] = set()
-        while True:
-            problems = self._feed.unwatched()
-            for name in unwatched - problems.keys():
-                self._readiness.drop(name)
-            for name, problem in problems.items():
-                self._readiness.fails(name, problem)
-            unwatched = set(problems)
-            try:
-                await self._store.ping()
-            except StoreError as error:
-                # Whatever it answers: it is not there for us now.
-                self._readiness.fails(STORE, str(error))
-            else:
-                closed = self._feed.closed()
-                notes = {f"namespace {name}": problem for name, problem in closed.items()}
-                self._readiness.note(notes | self._overdue_statuses())
-                if self._feed.is_whole:
-                    self._readiness.works(STORE)
-                elif closed:
-                    self._readiness.fails(STORE, next(iter(closed.values())))
-            await asyncio.sleep(LOOK_SECONDS)
-
-    def _overdue_statuses(self) -> dict[str, str]:
-        """Return what is amiss with a few statuses; that none gets through makes us unready."""
-        overdue = self._writer.overdue()
-        if overdue is not None and overdue[1]:
-            self._readiness.fails(STATUSES, overdue[0])
-            return {}
-        self._readiness.drop(STATUSES)
-        return {} if overdue is None else {STATUSES: overdue[0]}
-
-    async def _beat(self) -> None:
-        """Say that this process is alive, and why it is not."""
-        liveness, reported = self._readiness.liveness, set[str]()
-        while True:
-            liveness.beat()
-            QUEUE_DEPTH.set(len(self._queue))
-            QUEUE_AGE.set(self._while_planning(self._queue.oldest_seconds))
-            problems = dict(self._feed.problems())
-            stuck = self._while_planning(self._queue.stuck_seconds)
-            if stuck > self._settings.queue_limit_seconds:
-                problems[QUEUE] = f"objects wait, and for {stuck:.0f} s none was planned"
-            for name in reported - problems.keys():
-                liveness.works(name)
-            for name, problem in problems.items():
-                liveness.fails(name, problem)
-            reported = set(problems)
-            await asyncio.sleep(BEAT_SECONDS)
-
-    def _while_planning(self, seconds: float) -> float:
-        """Return how much of a time until now lies after planning began."""
-        if self._planning_since is None:
-            return 0.0
-        return min(seconds, time.monotonic() - self._planning_since)
 
     async def _serve_brokers(self) -> None:
         await self._feed.whole()
@@ -356,7 +295,8 @@ class Operator:
         def needed() -> int:
             return generators_for(
                 # Generators make all that the topic asks for, whoever wrote it.
-                self.fleet.readings_per_second + self.publisher.readings_per_second_elsewhere,
+                self.fleet.reactors.readings_per_second
+                + self.publisher.readings_per_second_elsewhere,
                 capacity=self._capacity.readings_per_second
                 if is_measured
                 else settings.generator_capacity,
@@ -394,7 +334,11 @@ def _start(
     orderly.push_async_callback(end)
 
 
-def _views(fleet: Fleet, swept: Callable[[], None]) -> Views:
+def _count_undecodable(error: UndecodableRecord) -> None:
+    UNDECODABLE_EVENTS.labels(error.reason).inc()
+
+
+def _views(fleet: Fleet, swept: Callable[[], None], cleared_up: Callable[[], None]) -> Views:
     reactors: View[Reactor] = View(
         names=lambda: set(fleet.reactors),
         get=fleet.reactors.get,
@@ -407,11 +351,7 @@ def _views(fleet: Fleet, swept: Callable[[], None]) -> Views:
         put=fleet.put_scenario,
         remove=fleet.remove_scenario,
     )
-    return Views(reactors, scenarios, swept)
-
-
-def _now_us() -> int:
-    return time.time_ns() // 1000
+    return Views(reactors, scenarios, swept, cleared_up)
 
 
 def _utc_now() -> datetime:

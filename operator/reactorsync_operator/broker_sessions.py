@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, NoReturn
 
+from reactorsync.bus.events import EventReader
 from reactorsync.bus.port import BrokerUnavailable, Bus, TopicMismatch
 from reactorsync.service import Backoff, Readiness
-from reactorsync_operator.event_reader import EventReader
 from reactorsync_operator.metrics import INCARNATIONS
 from reactorsync_operator.probes.runner import ProbeRunner
 from reactorsync_operator.publisher import Publisher

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from reactorsync_operator.fleet import WorkKey
 from reactorsync_operator.leadership import MayWrite, check
 from reactorsync_operator.metrics import DELETIONS
 from reactorsync_operator.recorder import Recorder
+from reactorsync_operator.wakeups import Timers
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,6 @@ log = logging.getLogger(__name__)
 @dataclass(slots=True)
 class _Deletion:
     resource: Reactor | AnomalyScenario
-    due_at: float
     backoff: Backoff = field(default_factory=Backoff)
 
 
@@ -49,7 +48,7 @@ class Deletions:
         self._changed = changed
         self._recorder = recorder
         self._wanted: dict[WorkKey, _Deletion] = {}
-        self._noted = asyncio.Event()
+        self._due: Timers[WorkKey] = Timers(clock)
 
     def __len__(self) -> int:
         return len(self._wanted)
@@ -60,17 +59,18 @@ class Deletions:
         if known is not None and known.resource.metadata.uid == resource.metadata.uid:
             known.resource = resource
             return
-        self._wanted[key] = _Deletion(resource, self._clock())
-        self._noted.set()
+        self._wanted[key] = _Deletion(resource)
+        self._due.set(key, self._clock())
 
     def forget(self, key: WorkKey) -> None:
         """Delete nothing of that name."""
         self._wanted.pop(key, None)
+        self._due.set(key, None)
 
     async def run(self) -> None:
         """Delete, one after the other, until cancelled."""
         while True:
-            key = await self._next()
+            key = await self._due.next()
             deletion = self._wanted[key]
             resource = deletion.resource
             check(self._may_write)
@@ -86,24 +86,11 @@ class Deletions:
             except StoreUnavailable as error:
                 pause = deletion.backoff.next_pause()
                 log.warning("cannot be deleted now: %s", error, extra=key.about)
-                deletion.due_at = self._clock() + pause
+                if self._wanted.get(key) is deletion:
+                    self._due.set(key, self._clock() + pause)
                 continue
             if self._wanted.get(key) is deletion:
                 del self._wanted[key]
-
-    async def _next(self) -> WorkKey:
-        """Wait for the object that is due first."""
-        while True:
-            self._noted.clear()
-            key = min(self._wanted, key=lambda one: self._wanted[one].due_at, default=None)
-            wait = None if key is None else self._wanted[key].due_at - self._clock()
-            if key is not None and wait is not None and wait <= 0:
-                return key
-            try:
-                async with asyncio.timeout(wait):
-                    await self._noted.wait()
-            except TimeoutError:
-                pass
 
     async def _delete(self, resource: R) -> None:
         metadata = resource.metadata

@@ -8,6 +8,8 @@ import secrets
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
+from functools import partial
 from typing import Final
 
 from reactorsync.bus.kafka import KafkaBus
@@ -16,7 +18,7 @@ from reactorsync.service import EXIT_SETTINGS, Readiness, heed_signals, load_set
 from reactorsync.store.kubernetes import KubernetesStore
 from reactorsync_operator.api_requests import counting
 from reactorsync_operator.app import Operator
-from reactorsync_operator.leadership import MayWrite, NotLeading
+from reactorsync_operator.leadership import MayWrite, NotLeading, check
 from reactorsync_operator.lease import LeaderLease, LeadershipLost, LeaseRefused
 from reactorsync_operator.pool import GeneratorPool, ScalePool
 from reactorsync_operator.recorder import EventRecorder
@@ -87,18 +89,24 @@ async def operate_on_kubernetes(
     # A process that was restarted is another one: what it knew of the lease is gone.
     identity = f"{settings.identity}_{secrets.token_hex(4)}"
     # Renewals and pings must not stand in line behind statuses.
-    async with (
-        KubeClient(
-            cluster, field_manager=FIELD_MANAGER, connections=WRITERS, traces=[counting()]
-        ) as client,
-        KubeClient(
-            cluster, field_manager=FIELD_MANAGER, connections=4, traces=[counting()]
-        ) as urgent,
-    ):
+    async with AsyncExitStack() as closing:
+        urgent = await closing.enter_async_context(
+            KubeClient(cluster, field_manager=FIELD_MANAGER, connections=4, traces=[counting()])
+        )
         lease = LeaderLease(
             urgent, namespace=lease_namespace, name=settings.lease_name, identity=identity
         )
-        recorder = EventRecorder(client, instance=identity)
+        client = await closing.enter_async_context(
+            KubeClient(
+                cluster,
+                field_manager=FIELD_MANAGER,
+                connections=WRITERS,
+                traces=[counting()],
+                # Between two attempts the lease may have been lost.
+                before_change=partial(check, lease.is_held),
+            )
+        )
+        recorder = EventRecorder(client, instance=identity, may_write=lease.is_held)
         invalid = InvalidSpecs(client, may_write=lease.is_held, told=recorder.record_invalid)
 
         def feed(views: Views) -> KopfFeed:
@@ -115,7 +123,7 @@ async def operate_on_kubernetes(
 
         def scaled(may_write: MayWrite) -> GeneratorPool:
             return ScalePool(
-                urgent,
+                client,
                 namespace=settings.generator_namespace or lease_namespace,
                 workload=settings.generator_workload or "",
                 may_write=may_write,

@@ -11,11 +11,8 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Set
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from operator import attrgetter
-from typing import Final
 from uuid import UUID
 
 from reactorsync.wire.events import (
@@ -35,25 +32,17 @@ from reactorsync.wire.events import (
     ReactorTripped,
     ShardHeartbeat,
 )
+from reactorsync_operator.fault_reports import earlier, folded, of_run, retained, runs_of
 from reactorsync_operator.reconcile.observed import (
     AlarmReport,
     DiagnosisReport,
-    FaultReport,
-    FaultVerification,
     ReactorReport,
     RunReport,
 )
+from reactorsync_operator.run_keys import RunKey, run_of_fault
 from reactorsync_operator.run_tally import RunTally
 from reactorsync_operator.watch_log import WatchLog
-
-RunKey = tuple[UUID, int]
-"""UID of a scenario and number of its run."""
-
-_ALARMS_KEPT_US: Final = 3_600_000_000
-"""How long an alarm that is over is kept at least, counted from the newest one: an hour."""
-
-_LINGERING_KEPT: Final = 32
-"""Faults of forgotten runs that still act, of one reactor: as many as a status shows."""
+from reactorsync_operator.watch_logs import WatchLogs
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,27 +73,16 @@ class Observations:
     def __init__(self) -> None:
         self._reports: dict[UUID, ReactorReport] = {}
         self._latest: dict[UUID, _Latest] = {}
-        self._watched: dict[UUID, WatchLog] = {}
-        self._alarmed_in: defaultdict[str, set[UUID]] = defaultdict(set)
+        self.sightings = WatchLogs()
+        """What was said of alarms and diagnoses."""
         self._runs: dict[RunKey, RunTally] = {}
         self._runs_in: defaultdict[str, set[RunKey]] = defaultdict(set)
-        self._newest_alarm_us = 0
         self._heartbeats: dict[int, int] = {}
         self._is_watched = False
 
     def report(self, reactor: UUID) -> ReactorReport | None:
         """Return what was reported of a reactor, ``None`` if nothing was."""
         return self._reports.get(reactor)
-
-    def alarms(self, reactor: UUID) -> Collection[AlarmReport]:
-        """Return the newest alarms of a reactor."""
-        log = self._watched.get(reactor)
-        return log.alarms.values() if log is not None else ()
-
-    def diagnoses(self, reactor: UUID) -> Collection[DiagnosisReport]:
-        """Return the newest diagnoses of a reactor, oldest first."""
-        log = self._watched.get(reactor)
-        return log.diagnoses if log is not None else ()
 
     def heartbeat_us(self, shard: int) -> int | None:
         """Return when a generator last said that it simulates ``shard``."""
@@ -131,22 +109,21 @@ class Observations:
         """Drop a reactor that was deleted: no fault acts on it, though one did."""
         report = self._reports.pop(reactor, None)
         self._latest.pop(reactor, None)
-        log = self._watched.pop(reactor, None)
+        runs: set[RunKey] = set()
         if report is not None:
-            for key in _run_keys(report):
-                if (tally := self._runs.get(key)) is not None:
-                    tally.forget(reactor)
-        if log is not None:
-            self._alarmless(reactor, log)
-            for key in self._runs_in.get(log.namespace, ()):
-                self._runs[key].forget(reactor)
+            runs |= runs_of(report.faults) & self._runs.keys()
+        namespace = self.sightings.forget(reactor)
+        if namespace is not None:
+            runs |= self._runs_in.get(namespace, frozenset())
+        for key in runs:
+            self._runs[key].forget(reactor)
 
     def retain(self, *, runs: Set[RunKey], reactors: Set[UUID]) -> None:
         """Drop what was reported of all runs and reactors but these.
 
         Faults that still act stay until they are reported gone, whatever run they are of.
         """
-        for reactor in (self._reports.keys() | self._watched.keys()) - reactors:
+        for reactor in (self._reports.keys() | self.sightings.reactors()) - reactors:
             self.forget(reactor)
         for key in self._runs.keys() - runs:
             tally = self._runs.pop(key)
@@ -154,10 +131,10 @@ class Observations:
             if not self._runs_in[tally.namespace]:
                 del self._runs_in[tally.namespace]
         for reactor, report in self._reports.items():
-            kept = _kept(report.faults, runs)
+            kept = retained(report.faults, runs)
             if len(kept) != len(report.faults):
                 self._reports[reactor] = replace(report, faults=kept)
-        self._drop_old_alarms()
+        self.sightings.drop_old(runs_since_us=self._first_injected_us())
 
     def take(self, event: Event, *, time_us: int) -> Touched:
         """Fold an event in; ``time_us`` is when it was sent. Return what it changed."""
@@ -228,24 +205,22 @@ class Observations:
         return self._store(event, replace(self._report_of(event), trip_cause=cause))
 
     def _fault(self, event: FaultInjected | FaultRecovered | FaultVerified) -> Touched:
-        key = _run_key(event.fault_id)
+        key = run_of_fault(event.fault_id)
         report = self._report_of(event)
-        before = report.faults.get(event.fault_id) or FaultReport(
-            event.scenario, event.stage, event.kind
-        )
-        after = _folded(before, event)
+        before = report.faults.get(event.fault_id)
+        after = folded(before, event)
         if key is None or after == before:
             return _NOTHING
         report = replace(report, faults={**report.faults, event.fault_id: after})
         self._reports[event.uid] = report
         tally = self._tally(key, event)
-        own_faults = _faults_of(report, key)
+        own_faults = of_run(report.faults, key)
         if isinstance(event, FaultVerified):
             self._is_watched = True
             tally.set_verified(event.uid, event.name, own_faults)
         else:
             tally.set_acting(event.uid, acts=any(fault.acts for fault in own_faults))
-        also = self._weigh_alarms(event.uid, report) if self.alarms(event.uid) else ()
+        also = self._weigh_alarms(event, report) if self.sightings.alarms(event.uid) else ()
         return Touched(reactor=event.uid, runs=(key, *(other for other in also if other != key)))
 
     def _tally(self, key: RunKey, event: FaultEvent) -> RunTally:
@@ -260,20 +235,19 @@ class Observations:
         return tally
 
     def _alarm(self, event: AlarmRaised | AlarmCleared) -> Touched:
-        log = self._log_of(event)
+        log = self.sightings.of(event)
         report = self._report_of(event)
         before = log.alarms.get(event.alarm_id.int) or AlarmReport(sys.intern(event.signal))
-        runs = {key: self._runs[key] for key in _run_keys(report) if key in self._runs}
+        runs = {key: self._runs[key] for key in runs_of(report.faults) & self._runs.keys()}
         needed_us = {tally.detection_us(event.uid) or 0 for tally in runs.values()}
         if not log.put_alarm(event.alarm_id.int, _with_alarm(before, event), needed_us=needed_us):
             return _NOTHING
-        self._alarmed_in[event.namespace].add(event.uid)
-        self._newest_alarm_us = max(self._newest_alarm_us, event.tick_us)
+        self.sightings.note_alarm(event)
         report = replace(report, open_alarms=self._open_alarms(event, log, report))
         touched = self._store(event, report)
         if isinstance(event, AlarmCleared):
             return touched
-        return replace(touched, runs=self._weigh_alarms(event.uid, report))
+        return replace(touched, runs=self._weigh_alarms(event, report))
 
     def _open_alarms(self, event: AlarmEvent, log: WatchLog, report: ReactorReport) -> int | None:
         """Return how many alarms stand: whoever raises them knows, else those heard of count."""
@@ -283,64 +257,39 @@ class Observations:
             return latest.open_alarms[1]
         return log.open_alarms if latest.open_alarms[0] < 0 else report.open_alarms
 
-    def _weigh_alarms(self, reactor: UUID, report: ReactorReport) -> tuple[RunKey, ...]:
-        """Tell the runs that the alarms of ``reactor`` may be about; return those it changes."""
-        log = self._watched[reactor]
-        faults, alarms = report.faults.values(), log.alarms.values()
+    def _weigh_alarms(self, event: ReactorEvent, report: ReactorReport) -> tuple[RunKey, ...]:
+        """Tell the runs that the alarms of a reactor may be about; return those it changes."""
+        alarms, faults = self.sightings.alarms(event.uid), report.faults.values()
         return tuple(
             key
-            for key in self._runs_in.get(log.namespace, ())
+            for key in self._runs_in.get(event.namespace, ())
             if self._runs[key].set_alarms(
-                reactor, alarms, own_faults=_faults_of(report, key), faults=faults
+                event.uid, alarms, own_faults=of_run(report.faults, key), faults=faults
             )
         )
 
     def _count_false_alarms(self, key: RunKey, tally: RunTally) -> None:
         tally.forget_false_alarms()
-        for reactor in self._alarmed_in.get(tally.namespace, ()):
+        for reactor in self.sightings.alarmed_in(tally.namespace):
             if reactor not in tally.injected:
                 report = self._reports.get(reactor) or ReactorReport()
                 tally.set_alarms(
                     reactor,
-                    self.alarms(reactor),
-                    own_faults=_faults_of(report, key),
+                    self.sightings.alarms(reactor),
+                    own_faults=of_run(report.faults, key),
                     faults=report.faults.values(),
                 )
 
-    def _drop_old_alarms(self) -> None:
-        """Drop the alarms that were over before any run known, and an hour ago."""
-        began = [
-            tally.first_injected_us
-            for tally in self._runs.values()
-            if tally.first_injected_us is not None
-        ]
-        horizon_us = min([self._newest_alarm_us - _ALARMS_KEPT_US, *began])
-        for reactor, log in list(self._watched.items()):
-            log.drop_before(horizon_us)
-            if not log.alarms:
-                self._alarmless(reactor, log)
-                if not log.diagnoses:
-                    del self._watched[reactor]
-
-    def _alarmless(self, reactor: UUID, log: WatchLog) -> None:
-        alarmed = self._alarmed_in.get(log.namespace)
-        if alarmed is not None:
-            alarmed.discard(reactor)
-            if not alarmed:
-                del self._alarmed_in[log.namespace]
+    def _first_injected_us(self) -> int | None:
+        began = (tally.first_injected_us for tally in self._runs.values())
+        return min((moment for moment in began if moment is not None), default=None)
 
     def _diagnosis(self, event: DiagnosisMade) -> Touched:
         faults = tuple(sys.intern(one.fault) for one in event.hypotheses)
-        log = self._log_of(event)
+        log = self.sightings.of(event)
         if not log.put_diagnosis(DiagnosisReport(event.tick_us, faults)):
             return _NOTHING
         return self._store(event, replace(self._report_of(event), diagnosis=log.diagnoses[-1]))
-
-    def _log_of(self, event: AlarmEvent | DiagnosisMade) -> WatchLog:
-        log = self._watched.get(event.uid)
-        if log is None:
-            log = self._watched[event.uid] = WatchLog(event.namespace)
-        return log
 
     def _report_of(self, event: ReactorEvent) -> ReactorReport:
         return self._reports.get(event.uid) or ReactorReport()
@@ -355,69 +304,7 @@ class Observations:
         return self._latest.setdefault(reactor, _Latest())
 
 
-def _folded(
-    report: FaultReport, event: FaultInjected | FaultRecovered | FaultVerified
-) -> FaultReport:
-    if isinstance(event, FaultVerified):
-        found = FaultVerification(event.tick_us, event.confirmed, event.message)
-        known = report.verification
-        if known is not None:
-            found = max(known, found, key=attrgetter("weight"))
-        return replace(report, verification=found)
-    if isinstance(event, FaultRecovered):
-        return replace(report, recovered_us=_later(report.recovered_us, event.tick_us))
-    return replace(
-        report,
-        first_injected_us=_earlier(report.first_injected_us, event.tick_us),
-        last_injected_us=_later(report.last_injected_us, event.tick_us),
-    )
-
-
 def _with_alarm(alarm: AlarmReport, event: AlarmRaised | AlarmCleared) -> AlarmReport:
     if isinstance(event, AlarmCleared):
-        return replace(alarm, cleared_us=_earlier(alarm.cleared_us, event.tick_us))
-    return replace(alarm, raised_us=_earlier(alarm.raised_us, event.tick_us))
-
-
-def _kept(faults: Mapping[str, FaultReport], runs: Set[RunKey]) -> dict[str, FaultReport]:
-    """Return the faults of ``runs``, and of all others the newest that still act."""
-    lingering = [
-        fault_id
-        for fault_id, fault in faults.items()
-        if fault.acts and _run_key(fault_id) not in runs
-    ]
-    lingering.sort(key=lambda fault_id: faults[fault_id].last_injected_us or 0)
-    kept = set(lingering[-_LINGERING_KEPT:])
-    return {
-        fault_id: fault
-        for fault_id, fault in faults.items()
-        if fault_id in kept or _run_key(fault_id) in runs
-    }
-
-
-def _faults_of(report: ReactorReport, key: RunKey) -> list[FaultReport]:
-    """Return what was reported of the faults of one run."""
-    return [fault for fault_id, fault in report.faults.items() if _run_key(fault_id) == key]
-
-
-def _run_keys(report: ReactorReport) -> set[RunKey]:
-    """Return the runs whose faults were reported of a reactor."""
-    return {key for fault_id in report.faults if (key := _run_key(fault_id)) is not None}
-
-
-@lru_cache(maxsize=4096)
-def _run_key(fault_id: str) -> RunKey | None:
-    """Return the run a fault id names, ``None`` for an id that this operator never made."""
-    try:
-        scenario, number, _stage = fault_id.split("/")
-        return UUID(scenario), int(number)
-    except ValueError:
-        return None
-
-
-def _earlier(one: int | None, other: int) -> int:
-    return other if one is None else min(one, other)
-
-
-def _later(one: int | None, other: int) -> int:
-    return other if one is None else max(one, other)
+        return replace(alarm, cleared_us=earlier(alarm.cleared_us, event.tick_us))
+    return replace(alarm, raised_us=earlier(alarm.raised_us, event.tick_us))

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Final, Protocol
 
-from reactorsync.kube.client import KubeClient
+from reactorsync.kube.client import JsonObject, KubeClient
 from reactorsync.kube.errors import ApiError, ApiUnavailable
 from reactorsync.planning.wording import counted
 from reactorsync.service import Backoff
@@ -71,7 +71,8 @@ class ScalePool:
     """Sets the size of a StatefulSet or Deployment through its ``scale`` subresource.
 
     ``workload`` is ``statefulset/NAME`` or ``deployment/NAME``. Other fields of it are nobody's
-    business here; whoever templates it leaves ``replicas`` out.
+    business here; whoever templates it leaves ``replicas`` out. A size that somebody else has set
+    meanwhile stays until the next attempt.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class ScalePool:
             if current == replicas:
                 return
             check(self._may_write)
-            await self._client.merge_patch(self._path, {"spec": {"replicas": replicas}})
+            await self._client.merge_patch(self._path, _patch(scale, replicas))
         except ApiUnavailable as error:
             raise PoolUnavailable("ApiUnavailable", str(error)) from error
         except ApiError as error:
@@ -105,6 +106,15 @@ class ScalePool:
         if error.code == HTTPStatus.FORBIDDEN:
             return f"no right to get and patch the scale of {self._named}: {error.message}"
         return f"{self._named}: {error}"
+
+
+def _patch(scale: JsonObject, replicas: int) -> JsonObject:
+    """Return what sets the size of the workload whose scale was read, unless it has changed."""
+    patch: JsonObject = {"spec": {"replicas": replicas}}
+    metadata = scale.get("metadata")
+    if isinstance(metadata, dict) and (version := metadata.get("resourceVersion")):
+        patch["metadata"] = {"resourceVersion": version}
+    return patch
 
 
 def generators_for(

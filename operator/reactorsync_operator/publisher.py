@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import time
 from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Iterable
 from contextlib import AsyncExitStack
@@ -21,6 +20,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
 
+from reactorsync import clock
 from reactorsync.bus.port import Bus, Consumer, Partition, Producer, Record
 from reactorsync.bus.reading import read_to_end
 from reactorsync.planning.wording import counted
@@ -37,6 +37,7 @@ from reactorsync_operator.metrics import (
     PUBLISHED,
 )
 from reactorsync_operator.reconcile.observed import Publication
+from reactorsync_operator.righting import Righting
 from reactorsync_operator.topic_content import PUBLISHER, TopicContent
 
 log = logging.getLogger(__name__)
@@ -47,10 +48,6 @@ IN_FLIGHT: Final = 500
 
 READ_BACK_SECONDS: Final = 120.0
 """Within this time the topic must have been read to its end."""
-
-RIGHT_AGAIN_SECONDS: Final = 10.0
-"""A reactor that was put right is left alone for so long: two that both believe that they lead must
-not answer each other as fast as they can."""
 
 _BATCH: Final = 500
 
@@ -91,8 +88,8 @@ class Publisher:
         self._own_mark = ("", b"")
         self._session = ""
         self._has_compared = False
-        self._righted_at: dict[str, float] = {}
-        self._put_off: dict[str, asyncio.TimerHandle] = {}
+        self._looks_again = False
+        self._righting = Righting(self._request)
         self._pending: dict[str, None] = {}
         self._changed = asyncio.Event()
         self.offered_all = asyncio.Event()
@@ -119,7 +116,7 @@ class Publisher:
     @property
     def idle(self) -> bool:
         """Whether the broker has acknowledged everything."""
-        return self.complete.is_set() and not self._pending
+        return self.complete.is_set() and not self._pending and not self._looks_again
 
     def offer(self, desired: DesiredReactor) -> None:
         """Make this the desired state of a reactor."""
@@ -127,13 +124,20 @@ class Publisher:
         before = self._wanted.get(key)
         if before is not None and before.offered.revision == revision:
             return
-        self._wanted[key] = _Wanted(desired.encode(), Publication(revision, _now_us()))
+        self._wanted[key] = _Wanted(desired.encode(), Publication(revision, clock.now_us()))
         self._request(key)
 
     def withdraw(self, key: str) -> None:
         """Say that a reactor no longer exists."""
-        if self._wanted.pop(key, None) is not None:
+        was_wanted = self._wanted.pop(key, None) is not None
+        # It may stand in the topic though it was never offered here: it was left alone.
+        if was_wanted or (self._has_compared and self._is_wrong(key)):
             self._request(key)
+
+    def look_again(self) -> None:
+        """Compare once more with what the topic holds: what was left alone may be no longer."""
+        self._looks_again = True
+        self._changed.set()
 
     async def session(self) -> None:
         """Serve one incarnation of the broker until cancelled.
@@ -161,6 +165,7 @@ class Publisher:
 
     async def _publish_all(self) -> None:
         await self.offered_all.wait()
+        self._pending.clear()
         self._compare()
         await self._flush()
         await self._mark_snapshot()
@@ -168,6 +173,8 @@ class Publisher:
         self.complete.set()
         while True:
             self._changed.clear()
+            if self._looks_again:
+                self._compare()
             await self._flush()
             await self._changed.wait()
 
@@ -175,10 +182,7 @@ class Publisher:
         self.read_back.clear()
         self.complete.clear()
         self._producer = None
-        for put_off in self._put_off.values():
-            put_off.cancel()
-        self._put_off.clear()
-        self._righted_at.clear()
+        self._righting.end()
 
     async def _let_go(self, producer: Producer) -> None:
         """Stop a producer; without the lease, what it still holds is no longer ours to say."""
@@ -225,7 +229,7 @@ class Publisher:
                     foreign[0],
                 )
             for key in foreign:
-                self._put_right(key)
+                self._righting.put_right(key)
             FOREIGN_REACTORS.set(self._content.reactors_elsewhere)
             await asyncio.sleep(0)
 
@@ -240,31 +244,16 @@ class Publisher:
             return None
         return key
 
-    def _put_right(self, key: str) -> None:
-        """Publish what is wanted: the first time at once, and then not too often."""
-        loop = asyncio.get_running_loop()
-        due_at = self._righted_at.get(key, float("-inf")) + RIGHT_AGAIN_SECONDS
-        if due_at <= loop.time():
-            self._righted_at[key] = loop.time()
-            self._request(key)
-        elif key not in self._put_off:
-            self._put_off[key] = loop.call_at(due_at, self._put_right_now, key)
-
-    def _put_right_now(self, key: str) -> None:
-        del self._put_off[key]
-        self._put_right(key)
-
     def _is_ours(self, key: str) -> bool:
         return self._namespaces is None or key.partition("/")[0] in self._namespaces
 
     def _compare(self) -> None:
         """Note every difference between what is wanted and what the broker holds."""
-        self._pending = {
-            key: None
-            for key in dict.fromkeys([*self._wanted, *self._content.publications])
-            if self._is_wrong(key)
-        }
+        for key in dict.fromkeys([*self._wanted, *self._content.publications]):
+            if self._is_wrong(key):
+                self._pending[key] = None
         self._has_compared = True
+        self._looks_again = False
 
     def _is_wrong(self, key: str) -> bool:
         return self._differs(key) and (key in self._wanted or not self._leaves_alone(key))
@@ -279,6 +268,9 @@ class Publisher:
 
     async def _flush(self) -> None:
         """Publish what is pending now; what is asked for meanwhile waits for the next round."""
+        for key in [key for key in self._pending if not self._differs(key)]:
+            # Changed, and changed back.
+            del self._pending[key]
         keys = iter(list(self._pending))
         while batch := list(islice(keys, IN_FLIGHT)):
             PUBLISH_PENDING.set(len(self._pending))
@@ -289,7 +281,7 @@ class Publisher:
         wanted = self._wanted.get(key)
         before = self.publication(key)
         # Readers may drop what is older than what they know, so time never goes back for a key.
-        time_us = max(_now_us(), before.time_us + 1 if before is not None else 0)
+        time_us = max(clock.now_us(), before.time_us + 1 if before is not None else 0)
         if wanted is not None:
             value: bytes | None = wanted.value
             envelope = desired_envelope(
@@ -315,7 +307,7 @@ class Publisher:
             self._send(
                 SNAPSHOT_KEY,
                 encode_snapshot(reactors[shard]),
-                envelope=snapshot_envelope(shard, source=SOURCE, time_us=_now_us()),
+                envelope=snapshot_envelope(shard, source=SOURCE, time_us=clock.now_us()),
                 partition=shard,
             )
             for shard in shards
@@ -347,7 +339,3 @@ async def _all(coroutines: Iterable[Coroutine[None, None, object]]) -> None:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         raise
-
-
-def _now_us() -> int:
-    return time.time_ns() // 1000

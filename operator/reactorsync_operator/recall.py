@@ -43,7 +43,7 @@ def relevant_since(scenarios: Iterable[AnomalyScenario], now: datetime) -> datet
     starts = [
         _begin(scenario.status.run)
         for scenario in scenarios
-        if scenario.status.run is not None and not _has_verdict(scenario)
+        if scenario.status.run is not None and not has_verdict(scenario)
     ]
     return min([now, *starts]) - _MARGIN
 
@@ -53,5 +53,6 @@ def _begin(run: Run) -> datetime:
     return min(run.start_time, run.injected_time or run.start_time)
 
 
-def _has_verdict(scenario: AnomalyScenario) -> bool:
+def has_verdict(scenario: AnomalyScenario) -> bool:
+    """Return whether the status says what became of the last run, for good."""
     return is_final(condition_of(scenario.status.conditions, SUCCEEDED))

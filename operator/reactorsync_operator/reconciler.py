@@ -5,24 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Final
 from uuid import UUID
 
 from reactorsync.planning.schedule import is_open
-from reactorsync.planning.targets import Candidate
-from reactorsync.resources import (
-    AnomalyScenario,
-    Kind,
-    Reactor,
-)
-from reactorsync.resources.scenario_status import Run
-from reactorsync.wire.desired import DesiredReactor
-from reactorsync.wire.envelope import from_micros
+from reactorsync.resources import AnomalyScenario, Kind
 from reactorsync.wire.events import Event
+from reactorsync_operator.effects import DesiredStates, Statuses
 from reactorsync_operator.fleet import Fleet, WorkKey
+from reactorsync_operator.hearing import Hearing
 from reactorsync_operator.metrics import (
     PLAN_ERRORS,
     PLAN_SECONDS,
@@ -31,30 +25,21 @@ from reactorsync_operator.metrics import (
     RESOURCES,
     SILENT_SHARDS,
 )
-from reactorsync_operator.observations import Observations, RunKey
+from reactorsync_operator.observations import Observations
+from reactorsync_operator.pace import Pace
+from reactorsync_operator.probe_orders import ProbeOrders
 from reactorsync_operator.probes.port import Probes, Sightings
-from reactorsync_operator.recall import recalled_report, relevant_since
+from reactorsync_operator.recall import has_verdict, recalled_report, relevant_since
 from reactorsync_operator.reconcile.guards import NO_GUARDS, Guards
-from reactorsync_operator.reconcile.observed import (
-    ObservedReactor,
-    ObservedScenario,
-    ProbeOutcome,
-    Publication,
-    RunReport,
-)
+from reactorsync_operator.reconcile.observed import ObservedReactor, ObservedScenario, RunReport
 from reactorsync_operator.reconcile.plan_failure import with_plan_failure
-from reactorsync_operator.reconcile.reactor import HEARTBEAT_LIMIT, plan_reactor
+from reactorsync_operator.reconcile.reactor import plan_reactor
 from reactorsync_operator.reconcile.scenario import plan_scenario
+from reactorsync_operator.run_keys import present_run
 from reactorsync_operator.wakeups import Wakeups
 from reactorsync_operator.work_queue import WorkQueue
 
 log = logging.getLogger(__name__)
-
-LARGE_FROM: Final = 500
-"""A scenario with this many targets is planned at most every :data:`LARGE_PAUSE`, however many
-reports come in: each plan counts all targets."""
-
-LARGE_PAUSE: Final = timedelta(milliseconds=200)
 
 STRANGER_LIMIT: Final = timedelta(seconds=30)
 """How long the watch may lag behind the events of a new reactor."""
@@ -84,48 +69,6 @@ class LaterKey:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class _LastPlan:
-    """When a scenario was planned last, and for which spec."""
-
-    made_at: datetime
-    generation: int
-
-
-class DesiredStates(Protocol):
-    """Where desired state goes."""
-
-    def offer(self, desired: DesiredReactor) -> None:
-        """Make this the desired state of a reactor."""
-
-    def withdraw(self, key: str) -> None:
-        """Say that a reactor no longer exists."""
-
-    def offered(self, key: str) -> Publication | None:
-        """Return what was last offered for a reactor, and since when it is the same."""
-        ...
-
-    def publication(self, key: str) -> Publication | None:
-        """Return what was last delivered for a reactor, and when."""
-        ...
-
-
-class Statuses(Protocol):
-    """Where statuses go."""
-
-    def offer(self, resource: Reactor | AnomalyScenario, *, urgent: bool = False) -> None:
-        """Write the status of ``resource``, which otherwise is as it was read, soon."""
-
-    def withdraw(self, key: WorkKey) -> None:
-        """Write nothing for an object."""
-
-    def forget(self, key: WorkKey) -> None:
-        """Drop all that is known of an object that is gone."""
-
-    def delete(self, resource: AnomalyScenario) -> None:
-        """Delete a scenario, unless another one has its name by now."""
-
-
 class Reconciler:
     """Plans what was marked. All state it needs beside the plans' inputs can be read again.
 
@@ -145,7 +88,7 @@ class Reconciler:
     ) -> None:
         fleet.limit_growth(guards.max_targets_percent)
         self._guards = guards
-        self._probes = probes
+        self._probes = ProbeOrders(probes)
         self._fleet = fleet
         self._queue = queue
         self._desired = desired
@@ -153,9 +96,8 @@ class Reconciler:
         self._clock = clock
         self._observations = Observations()
         self._wakeups: Wakeups[WorkKey | ShardKey | LaterKey | StrangerKey] = Wakeups(clock)
-        self._last_plans: dict[str, _LastPlan] = {}
-        self._watched: dict[WorkKey, AnomalyScenario] = {}
-        self._heard_of: dict[int, bool] = {}
+        self._pace = Pace()
+        self._hearing = Hearing()
         self._uids: dict[WorkKey, UUID] = {}
         self._failing: dict[WorkKey, str] = {}
         self._delivery_problem: str | None = None
@@ -164,13 +106,13 @@ class Reconciler:
     @property
     def sightings(self) -> Sightings:
         """What events told of alarms and diagnoses, for whoever looks at probes."""
-        return self._observations
+        return self._observations.sightings
 
     def take_event(self, event: Event, time_us: int) -> None:
         """Fold an event in and mark what it concerns."""
         touched = self._observations.take(event, time_us=time_us)
         if touched.reactor is not None:
-            name = self._fleet.name_of(touched.reactor)
+            name = self._fleet.reactors.name_of(touched.reactor)
             self._mark_reactor(name)
             if name is None:
                 self._wakeups.set(StrangerKey(touched.reactor), self._clock() + STRANGER_LIMIT)
@@ -185,10 +127,8 @@ class Reconciler:
             return
         self._delivery_problem = problem
         for scenario in self._fleet.scenarios():
-            if is_open(scenario.status.run):
-                metadata = scenario.metadata
-                name = f"{metadata.namespace}/{metadata.name}"
-                self._queue.add(WorkKey(Kind.ANOMALY_SCENARIO, name))
+            if is_open(scenario.status.run) or not has_verdict(scenario):
+                self._queue.add(WorkKey.of(scenario))
 
     def recall(self) -> None:
         """Take over from the statuses what a predecessor had observed before its end."""
@@ -203,10 +143,8 @@ class Reconciler:
 
     def sweep(self) -> None:
         """Forget what belongs to nothing any more, and look at everything again."""
-        runs = set()
-        for scenario in self._fleet.scenarios():
-            if scenario.metadata.uid is not None and scenario.status.run is not None:
-                runs.add((scenario.metadata.uid, scenario.status.run.number))
+        present = map(present_run, self._fleet.scenarios())
+        runs = {run for run in present if run is not None}
         reactors = {
             reactor.metadata.uid
             for reactor in self._fleet.reactors.values()
@@ -304,10 +242,11 @@ class Reconciler:
                 reactor=reactor,
                 scenarios=self._fleet.acting_on(key.name),
                 report=self._observations.report(reactor.metadata.uid),
-                heartbeat_us=self._observations.heartbeat_us(self._fleet.shard(key.name)),
+                heartbeat_us=self._observations.heartbeat_us(self._fleet.reactors.shard(key.name)),
                 offered=self._desired.offered(key.name),
                 publication=self._desired.publication(key.name),
                 delivery_problem=self._delivery_problem,
+                nothing_heard=self._hearing.fell_with_all(self._fleet.reactors.shard(key.name)),
             ),
             self._clock(),
         )
@@ -332,8 +271,10 @@ class Reconciler:
             self._forget(key)
             return
         selection = self._fleet.selection(key.name)
-        now = self._clock()
-        if len(selection.chosen) >= LARGE_FROM and self._is_put_off(scenario, key.name, now):
+        now, targets = self._clock(), selection.chosen
+        put_off = self._pace.put_off(key.name, scenario, targets=len(targets), now=now)
+        if put_off is not None:
+            self._wakeups.set(LaterKey(key.name), put_off)
             return
         plan = plan_scenario(
             ObservedScenario(
@@ -341,16 +282,16 @@ class Reconciler:
                 selection=selection,
                 conflicts=self._fleet.conflicts(key.name),
                 report=self._run_report(scenario),
-                probes=self._outcomes(scenario),
+                probes=self._probes.outcomes(scenario),
                 delivery_problem=self._delivery_problem,
             ),
             now,
             guards=self._guards,
             surroundings=self._fleet.surroundings(key.name),
         )
-        self._last_plans[key.name] = _LastPlan(now, scenario.metadata.generation)
+        self._pace.planned(key.name, scenario, now)
         self._fleet.note_plan(key.name, plan.status.run, is_refused=plan.is_refused)
-        self._watch(key, scenario, plan.watched, selection.chosen)
+        self._probes.order(key.name, scenario, plan.watched, targets)
         self._wakeups.set(key, plan.next_wakeup)
         if plan.delete:
             self._statuses.delete(scenario)
@@ -361,79 +302,37 @@ class Reconciler:
                 scenario.model_copy(update={"status": plan.status}), urgent=plan.run_changed
             )
 
-    def _is_put_off(self, scenario: AnomalyScenario, name: str, now: datetime) -> bool:
-        """Return whether a large scenario is left for later; what its user asks for is not."""
-        last = self._last_plans.get(name)
-        if last is None or last.generation != scenario.metadata.generation:
-            return False
-        if now < last.made_at or now >= last.made_at + LARGE_PAUSE:
-            return False
-        self._wakeups.set(LaterKey(name), last.made_at + LARGE_PAUSE)
-        return True
-
-    def _outcomes(self, scenario: AnomalyScenario) -> Mapping[str, ProbeOutcome]:
-        run_key = _run_key(scenario)
-        if self._probes is None or run_key is None:
-            return {}
-        return self._probes.outcomes(*run_key)
-
-    def _watch(
-        self,
-        key: WorkKey,
-        scenario: AnomalyScenario,
-        run: Run | None,
-        targets: Collection[Candidate],
-    ) -> None:
-        """Let the probes of a run be looked at, or no longer."""
-        if self._probes is None:
-            return
-        before = self._watched.pop(key, None)
-        if before is not None and before.metadata.uid != scenario.metadata.uid:
-            self._probes.want(before, None, ())
-        if run is not None:
-            self._watched[key] = scenario
-        if run is not None or before is not None:
-            self._probes.want(scenario, run, targets)
-
     def _forget(self, key: WorkKey) -> None:
         self._wakeups.set(key, None)
         self._statuses.forget(key)
         self._failing.pop(key, None)
         if key.kind is Kind.ANOMALY_SCENARIO:
             self._wakeups.set(LaterKey(key.name), None)
-            self._last_plans.pop(key.name, None)
-        watched = self._watched.pop(key, None)
-        if watched is not None and self._probes is not None:
-            self._probes.want(watched, None, ())
+            self._pace.forget(key.name)
+            self._probes.cancel(key.name)
         uid = self._uids.pop(key, None)
         if uid is not None:
             self._observations.forget(uid)
 
     def _run_report(self, scenario: AnomalyScenario) -> RunReport:
-        run_key = _run_key(scenario)
-        return self._observations.run(run_key) if run_key is not None else RunReport()
+        run = present_run(scenario)
+        return self._observations.run(run) if run is not None else RunReport()
 
     def _look_at_shard(self, shard: int) -> None:
         """Notice that a shard fell silent or is heard of again; that concerns all its reactors."""
         heartbeat_us = self._observations.heartbeat_us(shard)
         if heartbeat_us is None:
             return
-        silent_at = from_micros(heartbeat_us) + HEARTBEAT_LIMIT
-        is_heard_of = self._clock() < silent_at
-        if is_heard_of:
-            self._wakeups.set(ShardKey(shard), silent_at)
-        was_heard_of = self._heard_of.get(shard)
-        if is_heard_of == was_heard_of:
-            return
-        self._heard_of[shard] = is_heard_of
-        if was_heard_of:
-            log.warning("shard %d: its generator has fallen silent", shard)
-        for name in self._fleet.on_shard(shard):
-            self._mark_reactor(name)
+        heard = self._hearing.look(shard, heartbeat_us=heartbeat_us, now=self._clock())
+        if heard.silent_at is not None:
+            self._wakeups.set(ShardKey(shard), heard.silent_at)
+        for changed in (*((shard,) if heard.has_changed else ()), *heard.outlived):
+            for name in self._fleet.reactors.on_shard(changed):
+                self._mark_reactor(name)
 
     def _look_at_stranger(self, uid: UUID) -> None:
         """Forget a reactor that events tell of and that there is none: no fault acts on it."""
-        if self._fleet.name_of(uid) is not None:
+        if self._fleet.reactors.name_of(uid) is not None:
             return
         report = self._observations.report(uid)
         self._observations.forget(uid)
@@ -453,9 +352,4 @@ class Reconciler:
         QUEUE_DEPTH.set(len(self._queue))
         RESOURCES.labels(Kind.REACTOR).set(len(self._fleet.reactors))
         RESOURCES.labels(Kind.ANOMALY_SCENARIO).set(self._fleet.scenario_count)
-        SILENT_SHARDS.set(self._fleet.shard_count - sum(self._heard_of.values()))
-
-
-def _run_key(scenario: AnomalyScenario) -> RunKey | None:
-    uid, run = scenario.metadata.uid, scenario.status.run
-    return None if uid is None or run is None else (uid, run.number)
+        SILENT_SHARDS.set(self._fleet.reactors.shard_count - self._hearing.count)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from reactorsync.kube import ApiError, ApiUnavailable, KubeClient
 from reactorsync.resources import AnomalyScenario, Reactor
 from reactorsync.service import Backoff
 from reactorsync_operator.event_body import Subject, event_body, event_series, events_path
+from reactorsync_operator.leadership import MayWrite, always, check
 from reactorsync_operator.rate_cap import RateCap
 from reactorsync_operator.reconcile.announcements import (
     Announcement,
@@ -30,6 +32,7 @@ from reactorsync_operator.reconcile.announcements import (
     announce_refusal,
 )
 from reactorsync_operator.reconcile.event_kinds import EventType
+from reactorsync_operator.wakeups import Timers
 
 log = logging.getLogger(__name__)
 
@@ -72,11 +75,8 @@ class Recorder(Protocol):
         """Tell until cancelled."""
 
 
-class LogRecorder:
-    """Writes a line for each announcement. ``clock`` returns monotonic seconds."""
-
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._cap = RateCap(clock=clock)
+class _Announcer(ABC):
+    """A recorder that tells one announcement after the other."""
 
     def record(self, before: Reactor | AnomalyScenario, after: Reactor | AnomalyScenario) -> None:
         """See :class:`Recorder`."""
@@ -98,6 +98,17 @@ class LogRecorder:
     def record_invalid(self, subject: Subject, problem: str) -> None:
         """See :class:`Recorder`."""
         self._tell(subject, announce_invalid(problem))
+
+    @abstractmethod
+    def _tell(self, subject: Subject, announcement: Announcement) -> None:
+        """Tell one thing about one object, at once or soon."""
+
+
+class LogRecorder(_Announcer):
+    """Writes a line for each announcement. ``clock`` returns monotonic seconds."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._cap = RateCap(clock=clock)
 
     async def run(self) -> None:
         """Return: lines are written at once."""
@@ -166,11 +177,12 @@ class _Names:
         return f"{of_object}.{self.suffix:x}"
 
 
-class EventRecorder:
+class EventRecorder(_Announcer):
     """Posts events through ``client`` as ``instance``, the identity of this operator.
 
-    A namespace in which that is forbidden is left alone for a while. ``clock`` returns monotonic
-    seconds, ``now`` the time in UTC.
+    A namespace in which that is forbidden is left alone for a while. ``may_write`` is asked right
+    before each event; where it says no, :class:`NotLeading` ends :meth:`run`. ``clock`` returns
+    monotonic seconds, ``now`` the time in UTC.
     """
 
     def __init__(
@@ -178,48 +190,31 @@ class EventRecorder:
         client: KubeClient,
         *,
         instance: str,
+        may_write: MayWrite = always,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._client = client
         self._instance = instance[:128]
+        self._may_write = may_write
         self._clock = clock
         self._now = now
         self._cap = RateCap(clock=clock)
         self._names = _Names()
         self._events: dict[_Key, _Event] = {}
         self._forbidden_until: dict[str, float] = {}
-        self._noted = asyncio.Event()
-
-    def record(self, before: Reactor | AnomalyScenario, after: Reactor | AnomalyScenario) -> None:
-        """See :class:`Recorder`."""
-        for announcement in announce(before, after):
-            self._note(Subject.of(after), announcement)
-
-    def record_expiry(self, scenario: AnomalyScenario) -> None:
-        """See :class:`Recorder`."""
-        self._note(Subject.of(scenario), announce_expiry(scenario))
-
-    def record_kept(self, resource: Reactor | AnomalyScenario, problem: str) -> None:
-        """See :class:`Recorder`."""
-        self._note(Subject.of(resource), announce_kept(problem))
-
-    def record_refusal(self, resource: Reactor | AnomalyScenario) -> None:
-        """See :class:`Recorder`."""
-        self._note(Subject.of(resource), announce_refusal())
-
-    def record_invalid(self, subject: Subject, problem: str) -> None:
-        """See :class:`Recorder`."""
-        self._note(subject, announce_invalid(problem))
+        self._due: Timers[_Key] = Timers(clock)
 
     async def run(self) -> None:
         """Post until cancelled. While the API server is away, events wait."""
         backoff = Backoff()
         while True:
-            key = await self._next()
+            key = await self._due.next()
+            event = self._events[key]
             try:
-                await self._send(key, self._events[key])
+                await self._send(key, event)
             except ApiUnavailable as error:
+                self._due.set(key, event.due_at)
                 log.debug("events wait to be posted (%d): %s", self.waiting, error)
                 await asyncio.sleep(backoff.next_pause())
             else:
@@ -230,7 +225,7 @@ class EventRecorder:
         """How many events wait to be posted or counted up."""
         return sum(event.waits for event in self._events.values())
 
-    def _note(self, subject: Subject, announcement: Announcement) -> None:
+    def _tell(self, subject: Subject, announcement: Announcement) -> None:
         kind = announcement.kind
         if self._clock() < self._forbidden_until.get(subject.namespace, float("-inf")):
             ANNOUNCEMENTS.labels("dropped_forbidden").inc()
@@ -241,7 +236,7 @@ class EventRecorder:
             known.count += 1
             known.last, known.seen_at = self._now(), self._clock()
             ANNOUNCEMENTS.labels("counted").inc()
-            self._noted.set()
+            self._due.set(key, known.due_at)
             return
         if not self._cap.allows(subject.uid, kind.reason):
             ANNOUNCEMENTS.labels("dropped_rate").inc()
@@ -254,7 +249,7 @@ class EventRecorder:
         now = self._now()
         self._events.pop(key, None)
         self._events[key] = _Event(subject, announcement, now, now, self._clock())
-        self._noted.set()
+        self._due.set(key, 0.0)
 
     def _forget_old(self) -> None:
         """Make room: first what can no longer be counted up, then what was posted longest ago."""
@@ -264,26 +259,9 @@ class EventRecorder:
         for key in over or posted[: QUEUED // 10]:
             del self._events[key]
 
-    async def _next(self) -> _Key:
-        """Wait for the event that is due first."""
-        while True:
-            self._noted.clear()
-            due = {key: event.due_at for key, event in self._events.items() if event.waits}
-            if not due:
-                await self._noted.wait()
-                continue
-            key = min(due, key=due.__getitem__)
-            wait = due[key] - self._clock()
-            if wait <= 0:
-                return key
-            try:
-                async with asyncio.timeout(wait):
-                    await self._noted.wait()
-            except TimeoutError:
-                pass
-
     async def _send(self, key: _Key, event: _Event) -> None:
         count = event.count
+        check(self._may_write)
         try:
             if event.posted_count:
                 await self._update(event)
@@ -294,6 +272,8 @@ class EventRecorder:
         else:
             event.posted_count = count
             event.due_at = self._clock() + UPDATE_SECONDS
+            if event.waits and self._events.get(key) is event:
+                self._due.set(key, event.due_at)
 
     async def _post(self, event: _Event) -> None:
         event.name = event.name or self._names.next(event.subject.name)
@@ -328,7 +308,7 @@ class EventRecorder:
 
     def _refused(self, key: _Key, event: _Event, error: ApiError) -> None:
         """Drop an event that the API server will not have, however often it is asked."""
-        self._events.pop(key, None)
+        self._drop(key)
         ANNOUNCEMENTS.labels("refused").inc()
         if error.code == 403 and "being terminated" not in error.message:
             self._give_up(event.namespace, error)
@@ -341,5 +321,9 @@ class EventRecorder:
             "no events are posted in namespace %s for %.0f s: %s", namespace, GIVE_UP_SECONDS, error
         )
         for key in [key for key, event in self._events.items() if event.namespace == namespace]:
-            del self._events[key]
+            self._drop(key)
             ANNOUNCEMENTS.labels("dropped_forbidden").inc()
+
+    def _drop(self, key: _Key) -> None:
+        self._events.pop(key, None)
+        self._due.set(key, None)

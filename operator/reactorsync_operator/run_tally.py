@@ -77,6 +77,7 @@ class RunTally:
     namespace: str
     injected: set[UUID] = field(default_factory=set)
     acting: set[UUID] = field(default_factory=set)
+    ended: set[UUID] = field(default_factory=set)
     first_injected_us: int | None = None
     last_recovered_us: int | None = None
     window_moved: bool = False
@@ -95,6 +96,7 @@ class RunTally:
         return RunReport(
             injected=self.injected,
             acting=self.acting,
+            ended=self.ended,
             first_injected_us=self.first_injected_us,
             last_recovered_us=self.last_recovered_us,
             verification=self._verification(),
@@ -119,8 +121,8 @@ class RunTally:
             self.window_moved = True
 
     def recovery(self, reactor: UUID, tick_us: int) -> None:
-        """Note that a fault ended on ``reactor``: what has ended has acted."""
-        self.injected.add(reactor)
+        """Note that a fault ended on ``reactor``, or was over before it could begin to act."""
+        self.ended.add(reactor)
         if self.last_recovered_us is None or tick_us > self.last_recovered_us:
             self.last_recovered_us = tick_us
             self.window_moved |= not self.acting

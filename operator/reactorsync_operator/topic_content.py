@@ -57,7 +57,7 @@ class TopicContent:
         Returns the key of the reactor of ours of which this is the last word; ``None`` if it is of
         none, or was overwritten.
         """
-        self.come_to(record)
+        self._read_to[record.partition.number] = record.offset
         if record.key is None or record.key == SNAPSHOT_KEY:
             return None
         key = record.key.decode(errors="replace")
@@ -81,8 +81,11 @@ class TopicContent:
             self._put(key, publication, offset)
 
     def come_to(self, record: Record) -> None:
-        """Note how far the partition has been read; of the record nothing else."""
+        """Note how far the partition has been read; what the record says was acknowledged."""
         self._read_to[record.partition.number] = record.offset
+        key = (record.key or b"").decode(errors="replace")
+        if key not in self._publications and self._offsets.get(key, -1) <= record.offset:
+            self._offsets.pop(key, None)
 
     def _put(self, key: str, publication: Publication | None, offset: int) -> None:
         if publication is not None:

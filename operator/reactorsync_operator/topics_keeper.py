@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Collection, Mapping
 from typing import Final
 
+from reactorsync import clock
 from reactorsync.bus.port import Bus, Partition
 from reactorsync.bus.reading import read_ends
 from reactorsync.wire.topics import UNREAD_SLOTS_KEPT, Topics
@@ -36,7 +36,7 @@ class TopicsKeeper:
 
     async def keep(self) -> None:
         """Create what is missing now. Raises ``BrokerUnavailable`` and ``TopicMismatch``."""
-        await self._bus.ensure_topics(self._topics.live(_now_us()))
+        await self._bus.ensure_topics(self._topics.live(clock.now_us()))
 
     async def session(self) -> None:
         """Create and delete as time goes by, until cancelled; raises as :meth:`keep` does."""
@@ -54,7 +54,7 @@ class TopicsKeeper:
         """Delete the slots that nobody needs any more. Raises ``BrokerUnavailable``."""
         if self._topics.slot_seconds is None:
             return
-        names, now_us = await self._bus.list_topics(), _now_us()
+        names, now_us = await self._bus.list_topics(), clock.now_us()
         expired = self._topics.expired(names, now_us)
         unread = await self._unread(
             {name for name in expired if self._topics.telemetry_pattern.match(name)}
@@ -100,7 +100,3 @@ class TopicsKeeper:
             finally:
                 await consumer.stop()
         return self._ends
-
-
-def _now_us() -> int:
-    return time.time_ns() // 1000

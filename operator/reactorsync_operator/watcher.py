@@ -30,11 +30,16 @@ class View(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """Where all resources are kept; ``swept`` is called after each further list of them."""
+    """Where all resources are kept.
+
+    ``swept`` is called after each further list of them, ``cleared_up`` when it may be known again
+    of a reactor whether there is one.
+    """
 
     reactors: View[Reactor]
     scenarios: View[AnomalyScenario]
     swept: Callable[[], None]
+    cleared_up: Callable[[], None] = lambda: None
 
 
 class WatchEnded(Exception):

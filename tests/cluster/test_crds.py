@@ -1,5 +1,6 @@
 """The definitions on a real API server: taken without warnings, shown, selected and merged."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -71,8 +72,11 @@ async def test_discovery_knows_short_names_categories_and_statuses(admin: Asker)
 
 async def test_fields_can_be_explained(admin: Asker) -> None:
     """Where ``kubectl explain`` reads."""
-    document = (await admin.ask("GET", f"/openapi/v3{CUSTOM_RESOURCES}")).body
-    schema = document["components"]["schemas"]["dev.reactorsync.v1alpha1.AnomalyScenario"]
+    async with asyncio.timeout(20):
+        # The server serves a definition before it describes it.
+        while (answer := await admin.ask("GET", f"/openapi/v3{CUSTOM_RESOURCES}")).code == 404:
+            await asyncio.sleep(0.1)
+    schema = answer.body["components"]["schemas"]["dev.reactorsync.v1alpha1.AnomalyScenario"]
     stage = schema["properties"]["spec"]["properties"]["stages"]["items"]["properties"]
 
     assert stage["durationSeconds"]["description"].startswith("How long the fault acts")
@@ -123,6 +127,7 @@ REACTOR_STATUS: Json = {
     "activeFaults": [
         {"scenario": "small-leak", "stage": "leak", "fault": "PrimaryLeak", "startTime": MOMENT}
     ],
+    "faultSummary": "PrimaryLeak +1",
     "health": {"state": "Degraded", "score": 61},
     "openAlarms": 2,
     "tripCause": "low-flow",
@@ -173,10 +178,10 @@ async def test_a_reactor_is_seen_at_a_glance(admin: Asker, kube_namespace: str) 
 
     assert narrow == {
         "Design": "Candu6",
-        "Power": 998,
+        "Power ‰": 998,
         "Ready": "True",
         "Nominal": "True",
-        "Fault": "PrimaryLeak",
+        "Fault": "PrimaryLeak +1",
     }
     assert wide == {
         "Health": "Degraded",

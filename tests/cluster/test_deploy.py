@@ -14,7 +14,7 @@ from reactorsync_operator.settings import OperatorSettings
 from tests.cluster.asking import Asker, Json, asking, place_of
 
 DEPLOY = Path(__file__).parents[2] / "operator" / "deploy"
-FOLDERS = (".", "base", "namespaced", "people", "policies")
+FOLDERS = (".", "base", "namespaced", "namespaced/existence", "people", "policies")
 KUBECTL = shutil.which("kubectl") or ""
 
 needs_kubectl = pytest.mark.skipif(not KUBECTL, reason="kubectl is not there to run kustomize")
@@ -105,6 +105,17 @@ def test_in_named_namespaces_there_is_no_right_in_all() -> None:
     kinds = {document["kind"] for document in documents("namespaced")}
 
     assert kinds.isdisjoint({"ClusterRole", "ClusterRoleBinding"})
+
+
+@needs_kubectl
+def test_that_namespaces_exist_may_be_asked_of_those_that_are_served_alone() -> None:
+    (rule,) = next(
+        doc["rules"] for doc in documents("namespaced/existence") if doc["kind"] == "ClusterRole"
+    )
+    operator = next(doc for doc in documents("namespaced") if doc["kind"] == "Deployment")
+
+    assert (rule["resources"], rule["verbs"]) == (["namespaces"], ["get"])
+    assert ",".join(rule["resourceNames"]) == environment(operator)["REACTORSYNC_NAMESPACES"]
 
 
 @needs_kubectl

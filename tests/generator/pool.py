@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TypeVar
 
+from reactorsync import clock
 from reactorsync.bus.kafka import KafkaBus
 from reactorsync.bus.port import BrokerUnavailable, Partition, Record
 from reactorsync.service import Readiness
@@ -127,7 +128,7 @@ class Pool:
         self._tapping: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        await self.bus.ensure_topics(self.topics.live(time.time_ns() // 1000))
+        await self.bus.ensure_topics(self.topics.live(clock.now_us()))
         await self._producer.start()
         self._tapping = asyncio.create_task(self._tap())
 

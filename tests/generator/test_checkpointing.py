@@ -1,12 +1,12 @@
 """How often checkpoints are written, and how the newest is found again."""
 
-import time
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import numpy as np
 import pytest
 
+from reactorsync import clock
 from reactorsync.bus.kafka import KafkaBus
 from reactorsync.wire.checkpoint import Checkpoint
 from reactorsync.wire.topics import Topics
@@ -90,7 +90,7 @@ class Stored:
         self.bus = bus
         self.topics = topics
         self.producer = bus.producer(client_id="checkpoints")
-        self.now_us = time.time_ns() // 1000
+        self.now_us = clock.now_us()
         lease = Lease(SystemClock(), session_timeout_us=60 * SECOND)
         self.writer = CheckpointWriter(self.producer, lease, topics=topics, source="generator-1")
 

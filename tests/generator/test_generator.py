@@ -8,6 +8,7 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
+from reactorsync.clock import now_us
 from reactorsync.designs import Design
 from reactorsync.resources.reactor import ReactorState, SensorNoise
 from reactorsync.signals import SIGNAL_INDEX
@@ -40,10 +41,6 @@ def fleet(count: int = 12) -> list[DesiredReactor]:
         desired(f"reactor-{number}", seed=number, design=designs[number % len(designs)])
         for number in range(count)
     ]
-
-
-def now_us() -> int:
-    return time.time_ns() // 1000
 
 
 async def test_what_is_declared_is_simulated_and_reported(pool: Pool) -> None:

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from reactorsync import clock
 from reactorsync.designs import Design
 from reactorsync.wire.desired import DesiredReactor
 from reactorsync.wire.events import ReactorApplied, ShardHeartbeat
@@ -28,7 +29,7 @@ async def pool(broker: str) -> AsyncIterator[Pool]:
 def fleet() -> list[DesiredReactor]:
     """Twenty reactors in the middle of transients, so that a lost state would show."""
     designs = list(Design)
-    now_us = time.time_ns() // 1000
+    now_us = clock.now_us()
     return [
         desired(
             f"reactor-{number}",

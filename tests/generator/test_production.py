@@ -5,6 +5,7 @@ from itertools import count
 
 import pytest
 
+from reactorsync.resources.reactor import ReactorState
 from reactorsync.wire.desired import DesiredReactor
 from reactorsync.wire.envelope import Envelope
 from reactorsync.wire.events import ReactorApplied, ReactorObserved
@@ -82,12 +83,29 @@ def test_ticks_of_different_intervals_make_a_frame_each_in_order(production: Pro
 
 
 def test_events_come_in_the_order_of_what_happened(production: Production) -> None:
-    made = production.turn(Turn(changes(desired("c")), at(0.5), [at(1)]))
+    made = production.turn(Turn(changes(desired("c")), at(1.5), [at(1), at(2)]))
     assert [(type(event), event.subject) for event in made.events] == [
-        (ReactorApplied, "default/c"),
-        (ReactorObserved, "default/a"),
         (ReactorObserved, "default/c"),
+        (ReactorApplied, "default/c"),
     ]
+
+
+def test_how_a_new_plant_is_is_told_before_its_first_tick(production: Production) -> None:
+    made = production.turn(Turn(changes(desired("c", interval=10_000)), at(0.5)))
+    observed, applied = made.events
+    assert isinstance(observed, ReactorObserved)
+    assert observed.power_permille == pytest.approx(1000, abs=20)
+    assert (observed.tick_us, applied.subject) == (at(0.5), "default/c")
+    assert made.frames == []
+
+
+def test_a_plant_that_stands_still_or_goes_on_as_it_was_tells_nothing(
+    production: Production,
+) -> None:
+    suspended = desired("c", state=ReactorState.SUSPENDED)
+    edited = desired("a", generation=2)
+    made = production.turn(Turn(changes(suspended, edited), at(0.5)))
+    assert [type(event) for event in made.events] == [ReactorApplied, ReactorApplied]
 
 
 def test_everything_is_told_again_on_demand(production: Production) -> None:

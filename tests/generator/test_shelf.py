@@ -1,9 +1,9 @@
 """Checkpoints on disk outlive a broker that forgets everything."""
 
-import time
 from pathlib import Path
 from uuid import uuid4
 
+from reactorsync import clock
 from reactorsync.bus.kafka import KafkaBus
 from reactorsync.wire.topics import Topics
 from reactorsync_generator.checkpointing import CheckpointWriter, read_newest
@@ -39,7 +39,7 @@ async def test_states_are_found_again_by_a_broker_that_knows_none(
     broker: str, tmp_path: Path
 ) -> None:
     shelf = CheckpointShelf(tmp_path)
-    now_us = time.time_ns() // 1000
+    now_us = clock.now_us()
     bus = KafkaBus(broker, session_timeout_ms=2000)
     before, after = (Topics(prefix=f"shelf-{uuid4().hex[:8]}", shards=2) for _ in range(2))
     for topics in (before, after):

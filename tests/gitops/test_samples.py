@@ -125,8 +125,18 @@ class TestKustomize:
     @pytest.mark.parametrize("folder", ["base", "staging", "production"])
     def test_what_is_built_is_valid(self, folder: str) -> None:
         for one in kustomized(f"kustomize/{folder}"):
-            model = Reactor if one["kind"] == "Reactor" else AnomalyScenario
-            model.model_validate(one)
+            if one["kind"] != "Namespace":
+                model = Reactor if one["kind"] == "Reactor" else AnomalyScenario
+                model.model_validate(one)
+
+    @pytest.mark.parametrize("folder", ["staging", "production"])
+    def test_the_namespace_comes_first_and_pruning_leaves_it(self, folder: str) -> None:
+        first, *others = kustomized(f"kustomize/{folder}")
+        assert first["kind"] == "Namespace"
+        assert {one["metadata"]["namespace"] for one in others} == {first["metadata"]["name"]}
+        annotations = first["metadata"]["annotations"]
+        assert annotations["argocd.argoproj.io/sync-options"] == "Prune=false"
+        assert annotations["kustomize.toolkit.fluxcd.io/prune"] == "disabled"
 
     def test_it_can_be_built_from_what_git_ops_tools_are_pointed_at(self) -> None:
         flux = documents(ROOT / "gitops" / "flux" / "reactors.yaml")[0]

@@ -1,12 +1,12 @@
 """What others tell the historian, and what it tells them."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from reactorsync import clock
 from reactorsync.bus.port import Bus, Partition, Producer
 from reactorsync.wire.desired import DesiredReactor
 from reactorsync.wire.envelope import Envelope
@@ -19,7 +19,7 @@ T = TypeVar("T", bound=Event)
 
 async def declare(producer: Producer, topics: Topics, desired: DesiredReactor) -> None:
     """Publish a desired state."""
-    now_us = time.time_ns() // 1000
+    now_us = clock.now_us()
     await producer.send(
         topics.reactors,
         desired.encode(),
@@ -31,7 +31,7 @@ async def declare(producer: Producer, topics: Topics, desired: DesiredReactor) -
 
 async def tell(producer: Producer, topics: Topics, event: Event) -> None:
     """Publish an event."""
-    now_us = time.time_ns() // 1000
+    now_us = clock.now_us()
     await producer.send(
         topics.events(now_us),
         event.encode(),
@@ -54,7 +54,7 @@ class Tap:
 async def tapped(bus: Bus, topics: Topics) -> AsyncIterator[Tap]:
     """Read the events topic meanwhile, from its start."""
     tap = Tap()
-    topic = topics.events(time.time_ns() // 1000)
+    topic = topics.events(clock.now_us())
     consumer = bus.consumer(client_id="tap")
     await consumer.start()
     consumer.assign({Partition(topic, number) for number in range(topics.shards)})

@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from uuid import UUID, uuid4
 import numpy as np
 import pytest
 
+from reactorsync import clock
 from reactorsync.bus.kafka import KafkaBus
 from reactorsync.bus.port import Producer
 from reactorsync.designs import Design
@@ -49,7 +49,7 @@ class Unit:
     uid: UUID = field(default_factory=uuid4)
     fault: DesiredFault | None = None
     begin_us: int = field(
-        default_factory=lambda: (time.time_ns() // 1000 // SECOND - BEFORE - AFTER - 5) * SECOND
+        default_factory=lambda: (clock.now_us() // SECOND - BEFORE - AFTER - 5) * SECOND
     )
 
     def __post_init__(self) -> None:

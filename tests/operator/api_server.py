@@ -32,11 +32,12 @@ class ApiServer:
             "anomalyscenarios": [],
         }
         self.closed: set[str] = set()
+        self.namespaces: dict[str, tuple[int, JsonObject]] = {}
         self.lists: dict[str, int] = {"reactors": 0, "anomalyscenarios": 0}
         self.begun: dict[str, int] = {"reactors": 0, "anomalyscenarios": 0}
         self.is_deaf = False
         self.unwatchable = False
-        self.expired = False
+        self.forgotten: set[str] = set()
         self.answers = asyncio.Event()
         self.answers.set()
         mock["get /api"] << {"versions": ["v1"]}
@@ -47,11 +48,20 @@ class ApiServer:
         mock[f"get {ROOT}"] << {
             "resources": [_resource(kind, plural) for kind, plural in PLURALS.items()]
         }
+        for namespace in NAMESPACES:
+            mock[f"get /api/v1/namespaces/{namespace}"] << self._namespace(namespace)
         for plural in PLURALS.values():
             mock[f"get {ROOT}/{plural}"] << self._answer(plural)
             for namespace in NAMESPACES:
                 path = f"{ROOT}/namespaces/{namespace}/{plural}"
                 mock[f"get {path}"] << self._answer(plural, namespace)
+
+    def _namespace(self, name: str) -> Any:
+        async def answer(_request: kmocks.Request) -> Any:
+            status, payload = self.namespaces.get(name, (200, {"kind": "Namespace"}))
+            return Response(status=status, payload=payload)
+
+        return answer
 
     def _answer(self, plural: str, namespace: str | None = None) -> Any:
         async def answer(request: kmocks.Request) -> Any:
@@ -72,12 +82,9 @@ class ApiServer:
                         one for one in self.objects[plural].values() if _is_in(namespace, one)
                     ],
                 }
-            if self.expired:
-                self.expired = False
-                return {
-                    "type": "ERROR",
-                    "object": {"kind": "Status", "code": 410, "reason": "Expired"},
-                }
+            if plural in self.forgotten:
+                self.forgotten.discard(plural)
+                return _expired()
             self.begun[plural] += 1
             return self._watch(plural, namespace, since=int(request.params["resourceVersion"]))
 
@@ -117,6 +124,7 @@ class ApiServer:
                 "namespace": namespace,
                 "uid": known["metadata"]["uid"] if known else str(uuid4()),
                 "resourceVersion": str(self.version),
+                "creationTimestamp": "2026-06-01T12:00:00Z",
                 "generation": 1,
             },
             "spec": spec,
@@ -131,6 +139,20 @@ class ApiServer:
         """Create or replace a reactor."""
         spec = {"design": "Candu6", "powerSetpointPermille": power_permille}
         return self.put("Reactor", name, spec, namespace=namespace)
+
+    def terminate(self, kind: str, name: str) -> None:
+        """Delete an object that somebody's finalizer keeps."""
+        plural = PLURALS[kind]
+        self.version += 1
+        known = self.objects[plural][name]
+        metadata = {
+            **known["metadata"],
+            "resourceVersion": str(self.version),
+            "deletionTimestamp": "2026-06-01T12:00:00Z",
+            "finalizers": ["example.org/kept"],
+        }
+        self.objects[plural][name] = {**known, "metadata": metadata}
+        self._tell(plural, {"type": "MODIFIED", "object": self.objects[plural][name]})
 
     def remove(self, kind: str, name: str) -> None:
         """Delete an object."""
@@ -152,6 +174,11 @@ class ApiServer:
                     {"type": "BOOKMARK", "object": {"kind": kind, "metadata": metadata}}
                 )
 
+    def forget(self) -> None:
+        """End all watches, and know no more what they have missed by when they come back."""
+        self.forgotten = set(PLURALS.values())
+        self.drop_watches()
+
     def drop_watches(self) -> None:
         """End all watches, as a server does that restarts."""
         for watches in self.watches.values():
@@ -162,6 +189,10 @@ class ApiServer:
         if not self.is_deaf:
             for told in self.watches[plural]:
                 told.put_nowait(event)
+
+
+async def _expired() -> AsyncIterator[JsonObject]:
+    yield {"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired"}}
 
 
 def _is_in(namespace: str | None, one: JsonObject) -> bool:

@@ -6,6 +6,7 @@ from itertools import count
 import pytest
 from pydantic import SecretStr
 
+from reactorsync.bus.kafka import KafkaBus
 from reactorsync.db.engine import create_engine
 from reactorsync.store.postgres import PostgresStore
 from reactorsync_operator.settings import OperatorSettings
@@ -19,6 +20,14 @@ async def store(database_url: str) -> AsyncIterator[PostgresStore]:
     engine = create_engine(database_url, application_name="test")
     yield PostgresStore(engine, resync_seconds=5.0)
     await engine.dispose()
+
+
+@pytest.fixture
+async def bus(broker: str) -> AsyncIterator[KafkaBus]:
+    """A bus on the session's broker; name topics of your own."""
+    bus = KafkaBus(broker, session_timeout_ms=2500)
+    yield bus
+    await bus.close()
 
 
 @pytest.fixture

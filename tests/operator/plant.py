@@ -9,6 +9,7 @@ from typing import ClassVar, TypeVar
 
 from reactorsync.bus.kafka import KafkaBus
 from reactorsync.bus.port import Partition, Producer
+from reactorsync.clock import now_us
 from reactorsync.wire.desired import DesiredFault, DesiredReactor, decode_desired
 from reactorsync.wire.events import (
     Event,
@@ -20,10 +21,6 @@ from reactorsync.wire.events import (
 )
 from reactorsync.wire.keys import shard_of
 from reactorsync.wire.topics import SNAPSHOT_KEY, Topics
-
-
-def now_us() -> int:
-    return time.time_ns() // 1000
 
 
 class Plants:

@@ -109,6 +109,21 @@ class TestReactor:
             "TripReset: the protection system was reset; it had tripped by LowFlow"
         ]
 
+    def test_a_spec_that_is_valid_again_is_told_once(self) -> None:
+        invalid = condition("Stalled", "True", "InvalidSpec", "spec.seed: must be a number")
+        ready = condition("Ready", "True", "Streaming", "simulated")
+        failing = condition("Stalled", "True", "PlanFailed", "no plan")
+        assert told(plant(invalid), plant(ready)) == [
+            "Streaming: simulated",
+            "SpecRepaired: the spec is valid again",
+        ]
+        assert told(plant(invalid), plant(failing)) == [
+            "PlanFailed: no plan",
+            "SpecRepaired: the spec is valid again",
+        ]
+        assert told(plant(invalid), plant(invalid)) == []
+        assert told(plant(failing), plant()) == []
+
 
 class TestScenario:
     def test_a_run_is_held_back_begins_and_is_aborted(self) -> None:
@@ -120,7 +135,7 @@ class TestScenario:
             "Probing: run 1 is due and waits until every Before probe has passed"
         ]
         assert told(probing, running) == [
-            "RunBegan: run 1 began on 2 reactors, until 2026-06-01T12:10:00Z"
+            "RunBegan: run 1 began with 2 reactors chosen, until 2026-06-01T12:10:00Z"
         ]
         assert told(running, aborted) == ["Aborted: run 1 was ended before its time"]
 
@@ -145,6 +160,30 @@ class TestScenario:
         assert told(drill(), drill(off)) == []
         assert told(drill(off), drill(on, summary="Suspended")) == ["Suspended: Suspended"]
         assert told(drill(on), drill(off)) == ["Resumed: the scenario is active again"]
+
+    @pytest.mark.parametrize(
+        ("phase", "spec", "outcome"),
+        [
+            (
+                RunPhase.RUNNING,
+                {},
+                ": run 1 goes on, and its faults act again, until 2026-06-01T12:10:00Z",
+            ),
+            (RunPhase.RUNNING, {"state": "Suspended"}, ""),
+            (RunPhase.RUNNING, {"mode": "DryRun"}, ""),
+            (RunPhase.PENDING, {}, ""),
+            (RunPhase.PROBING, {}, ""),
+            (RunPhase.COMPLETED, {}, ""),
+        ],
+    )
+    def test_a_spec_that_is_valid_again_lets_faults_act_again_that_were_lifted(
+        self, phase: RunPhase, spec: dict[str, Any], outcome: str
+    ) -> None:
+        invalid = condition("Stalled", "True", "InvalidSpec", "spec.schedule.cron: must be")
+        before = drill(invalid, spec=spec, run=run(phase), observed_generation=1)
+        now = drill(spec=spec, run=run(phase), observed_generation=1)
+        assert told(before, now) == [f"SpecRepaired: the spec is valid again{outcome}"]
+        assert told(now, now) == []
 
     def test_aborting_what_is_suspended_is_no_resuming(self) -> None:
         off = condition("Suspended", "False", "NotSuspended")

@@ -5,6 +5,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -26,10 +27,13 @@ from reactorsync.service import Readiness
 from reactorsync.store import Invalid, NotFound, StoreUnavailable
 from reactorsync.store.postgres import PostgresStore
 from reactorsync.wire.events import ReactorRestarted
-from reactorsync_operator.app import LOOK_SECONDS, Operator
+from reactorsync_operator.app import Operator
+from reactorsync_operator.reconcile.observed import ObservedReactor
+from reactorsync_operator.reconcile.reactor import ReactorPlan, plan_reactor
 from reactorsync_operator.reconciler import Reconciler
 from reactorsync_operator.settings import OperatorSettings
 from reactorsync_operator.status_writer import StatusWriter
+from reactorsync_operator.vitals import LOOK_SECONDS
 from tests.operator.plant import Plants, simulated
 from tests.servers import FreshBroker
 
@@ -192,6 +196,32 @@ async def test_what_happened_while_it_was_down_is_made_good(
     async with operating(settings, store):
         await eventually(lambda: set(plants.desired) == {"default/bruce-1", "default/bruce-2"})
         await eventually(lambda: faulty(plants) == set())
+
+
+async def test_a_reactor_without_a_plan_at_the_start_stays_as_it_was_published(
+    settings: OperatorSettings,
+    store: PostgresStore,
+    plants: Plants,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await add_fleet(store, 2)
+    async with operating(settings, store) as operator:
+        await eventually(lambda: len(plants.desired) == 2)
+        await at_rest(operator)
+
+    def fail(observed: ObservedReactor, now: datetime) -> ReactorPlan:
+        if observed.reactor.metadata.name == "bruce-1":
+            raise ValueError("a fault of the operator's")
+        return plan_reactor(observed, now)
+
+    monkeypatch.setattr("reactorsync_operator.reconciler.plan_reactor", fail)
+    async with operating(settings, store) as operator:
+        await eventually(operator.publisher.complete.is_set)
+        operator.publisher.look_again()
+        await eventually(lambda: operator.publisher.idle)
+        assert operator.publisher.publication("default/bruce-1") is not None
+        await store.delete(Reactor, "default", "bruce-1")
+        await eventually(lambda: set(plants.desired) == {"default/bruce-2"})
 
 
 async def test_suspend_resume_abort(

@@ -9,9 +9,9 @@ from reactorsync.resources import AnomalyScenario
 from reactorsync.resources.scenario_status import Run, RunPhase, RunSummary
 from reactorsync.wire.envelope import to_micros
 from reactorsync.wire.events import FaultInjected, ShardHeartbeat
+from reactorsync_operator.pace import LARGE_FROM
 from reactorsync_operator.reconcile.observed import ObservedScenario, ProbeOutcome, RunReport
 from reactorsync_operator.reconcile.scenario import plan_scenario
-from reactorsync_operator.reconciler import LARGE_FROM
 from tests.core.planning.build import LEAK, NOON, after, scenario
 from tests.operator.world import World
 

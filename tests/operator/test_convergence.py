@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -17,6 +18,7 @@ from reactorsync.store import Invalid
 from reactorsync.wire.desired import DesiredReactor
 from reactorsync.wire.envelope import from_micros, to_micros
 from reactorsync.wire.events import AlarmCleared, AlarmRaised, Event
+from reactorsync_operator import reconciler
 from reactorsync_operator.fleet import Fleet, WorkKey
 from reactorsync_operator.reconcile.conditions import (
     INJECTED,
@@ -30,7 +32,7 @@ from reactorsync_operator.reconcile.conditions import (
 )
 from reactorsync_operator.reconcile.guards import Guards, is_severe, may_break
 from reactorsync_operator.reconcile.observed import ObservedReactor
-from reactorsync_operator.reconcile.reactor import plan_reactor
+from reactorsync_operator.reconcile.reactor import ReactorPlan, plan_reactor
 from tests.core.planning.build import uid_of
 from tests.operator.world import SHARDS, World
 
@@ -196,6 +198,7 @@ class Operating(RuleBasedStateMachine):
         self, data: st.DataObject, whom: dict[str, Any], stages: list[dict[str, Any]]
     ) -> None:
         name = data.draw(st.sampled_from(self.before_injection()))
+        apply = data.draw(st.sampled_from([self.world.apply, self.world.upgrade]))
         severe = [{"name": "leak", "fault": "PrimaryLeak", "severityPercent": 100}]
         edits: list[dict[str, Any]] = [
             {"targets": whom},
@@ -205,7 +208,8 @@ class Operating(RuleBasedStateMachine):
             {"environment": "training"},
             {"guardOverride": None},
         ]
-        self._apply(name, **data.draw(st.sampled_from(edits)))
+        with suppress(Invalid):
+            apply(name, **data.draw(st.sampled_from(edits)))
 
     def _apply(self, name: str, **spec: Any) -> None:
         """Store it, unless that is forbidden."""
@@ -316,10 +320,49 @@ class Operating(RuleBasedStateMachine):
         forgotten = data.draw(st.integers(0, len(log)))
         self.world.start_operator(replay=log[forgotten:])
 
+    @rule(name=reactor_names, is_killed_again=st.booleans())
+    def it_starts_without_a_plan_for_one_reactor(self, name: str, is_killed_again: bool) -> None:
+        world = self.world
+        published = world.topic.held.get(f"default/{name}")
+
+        def fail(observed: ObservedReactor, now: datetime) -> ReactorPlan:
+            if observed.reactor.metadata.name == name:
+                raise ValueError("a fault of the operator's")
+            return plan_reactor(observed, now)
+
+        with pytest.MonkeyPatch.context() as broken:
+            broken.setattr(reconciler, "plan_reactor", fail)
+            world.start_operator(replay=world.known)
+            world.attempt()
+        if name in world.reactors and published is not None:
+            assert world.topic.held[f"default/{name}"] == published, "it goes on as published"
+        if is_killed_again:
+            world.start_operator(replay=world.known)
+        world.reconciler.sweep()
+
     @rule(data=st.data())
     def a_watch_tells_old_news(self, data: st.DataObject) -> None:
         if self.world.told:
             data.draw(st.sampled_from(self.world.told))()
+
+    @rule(
+        name=reactor_names,
+        other=scenario_names,
+        comes_again=st.booleans(),
+        seconds=st.sampled_from([0.3, 29, 400]),
+    )
+    def a_namespace_closes_something_goes_and_it_opens(
+        self, name: str, other: str, comes_again: bool, seconds: float
+    ) -> None:
+        with self.world.closed():
+            self.remove(name)
+            if comes_again:
+                self.add_or_relabel(name, {"unit": "2"})
+            self.delete(other)
+            self.world.settle()
+            self.time_passes(seconds)
+            self.world.report()
+            self.world.settle()
 
     @rule()
     def everything_is_swept(self) -> None:
@@ -413,7 +456,7 @@ class Operating(RuleBasedStateMachine):
             assert sum(_acts(held, declared) for held in world.topic.held.values()) <= most
 
     @invariant()
-    def no_two_severe_runs_act_unless_somebody_said_so_or_moved_them(self) -> None:
+    def no_two_severe_runs_act_unless_somebody_said_so_or_probes_moved_them(self) -> None:
         world = self.world
         now_us, most = to_micros(world.now), world.guards.max_severe_runs
         severe = 0
@@ -422,7 +465,7 @@ class Operating(RuleBasedStateMachine):
             if run is None or not is_severe(spec):
                 continue
             key = (declared.metadata.uid, run.number)
-            is_moved = run.held_since is not None or run.phase is RunPhase.PROBING
+            is_moved = run.phase is RunPhase.PROBING
             if is_moved or may_break(spec, Guard.CONCURRENT_SEVERE) or spec.schedule is not None:
                 self.by_leave.add(key)
             acting = any(_acts(held, declared, at_us=now_us) for held in world.topic.held.values())

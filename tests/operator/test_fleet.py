@@ -107,7 +107,7 @@ def test_a_deleted_reactor_is_nobodys_target(fleet: Fleet, marked: Marked) -> No
     fleet.remove_reactor("default/bruce-1")
     assert marked.take() == {"[leak-drill]", "bruce-1"}
     assert chosen(fleet) == {"bruce-2"}
-    assert fleet.name_of(uid_of("bruce-1")) is None
+    assert fleet.reactors.name_of(uid_of("bruce-1")) is None
 
 
 def test_a_deleted_scenario_acts_on_nobody(fleet: Fleet, marked: Marked) -> None:
@@ -207,22 +207,22 @@ def test_who_gives_way_is_told_to_the_scenario(fleet: Fleet, marked: Marked) -> 
 
 
 def test_the_rate_of_readings_follows_the_running_fleet(fleet: Fleet) -> None:
-    assert fleet.readings_per_second == 3
+    assert fleet.reactors.readings_per_second == 3
     fleet.put_reactor(reactor("pick-1", version=2, telemetry={"intervalMilliseconds": 100}))
-    assert fleet.readings_per_second == 12
+    assert fleet.reactors.readings_per_second == 12
     fleet.put_reactor(reactor("bruce-1", version=3, state="Suspended"))
-    assert fleet.readings_per_second == 11
+    assert fleet.reactors.readings_per_second == 11
     fleet.remove_reactor("default/pick-1")
-    assert fleet.readings_per_second == 1
+    assert fleet.reactors.readings_per_second == 1
 
 
 def test_reactors_are_known_by_their_shard(fleet: Fleet) -> None:
     for name in fleet.reactors:
-        assert name in fleet.on_shard(shard_of(name, 4))
-    assert sum(len(fleet.on_shard(shard)) for shard in range(4)) == 3
+        assert name in fleet.reactors.on_shard(shard_of(name, 4))
+    assert sum(len(fleet.reactors.on_shard(shard)) for shard in range(4)) == 3
     for name in list(fleet.reactors):
         fleet.remove_reactor(name)
-    assert fleet.shard_count == 0
+    assert fleet.reactors.shard_count == 0
 
 
 class TestOldNews:
@@ -245,13 +245,13 @@ class TestOldNews:
         self.put(fleet, 10, uid="new", powerSetpointPermille=900)
         self.put(fleet, 9, uid="old")
         fleet.remove_reactor("default/bruce-1", uid=uid_of("old"), version="9")
-        assert fleet.name_of(uid_of("new")) == "default/bruce-1"
+        assert fleet.reactors.name_of(uid_of("new")) == "default/bruce-1"
         assert self.setpoint(fleet) == 900
 
     def test_recreated_under_its_name_it_is_another_one(self, fleet: Fleet) -> None:
         self.put(fleet, 10, uid="new")
-        assert fleet.name_of(uid_of("bruce-1")) is None
-        assert fleet.name_of(uid_of("new")) == "default/bruce-1"
+        assert fleet.reactors.name_of(uid_of("bruce-1")) is None
+        assert fleet.reactors.name_of(uid_of("new")) == "default/bruce-1"
 
     def test_what_was_deleted_does_not_come_back(self, fleet: Fleet) -> None:
         fleet.remove_reactor("default/bruce-1", uid=uid_of("bruce-1"), version="12")

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from reactorsync.kube import KubeClient
+from reactorsync.planning.schedule import is_planned
 from reactorsync.resources import AnomalyScenario
 from reactorsync.store.kubernetes import KubernetesStore
+from reactorsync.store.kubernetes_documents import read_document
 from reactorsync_operator.edge.invalid_specs import InvalidSpecs
 from reactorsync_operator.edge.mirror import Mirror
 from reactorsync_operator.event_body import Subject
@@ -176,6 +178,16 @@ async def test_what_was_known_of_its_run_stays_and_so_do_its_other_conditions(
     assert again.spec.schedule is not None
     assert again.spec.schedule.cron == "0 2-5 * * *"
     assert again.status.run is not None
+
+
+async def test_to_whoever_can_read_it_the_spec_is_yet_to_be_planned(followed: Followed) -> None:
+    async with followed.writing():
+        await followed.schedule(BACKWARDS)
+        await followed.read()
+    found = await followed.read()
+    assert found["status"]["observedGeneration"] == found["metadata"]["generation"]
+    found["spec"]["schedule"]["cron"] = "0 1-5 * * *"
+    assert not is_planned(read_document(AnomalyScenario, found))
 
 
 async def test_nothing_is_written_of_what_is_valid_again_by_then(followed: Followed) -> None:

@@ -420,7 +420,7 @@ class TestAlarms:
             for event in (raised(10 + number, f"{number}"), cleared(11 + number, f"{number}"))
         ]
         observations = folded(*standing, *chatter)
-        assert len(observations.alarms(BRUCE)) == ALARMS_KEPT
+        assert len(observations.sightings.alarms(BRUCE)) == ALARMS_KEPT
         found = observations.report(BRUCE)
         assert found is not None
         assert found.open_alarms == 1
@@ -431,7 +431,7 @@ class TestAlarms:
         found = observations.report(OTHER)
         assert found is not None
         assert found.open_alarms is None
-        assert not observations.alarms(OTHER)
+        assert not observations.sightings.alarms(OTHER)
 
 
 class TestDiagnosis:
@@ -443,7 +443,7 @@ class TestDiagnosis:
 
     def test_few_are_kept(self) -> None:
         observations = folded(*(diagnosed(tick, "PumpTrip") for tick in range(1, 50)))
-        kept = [diagnosis.made_us for diagnosis in observations.diagnoses(BRUCE)]
+        kept = [diagnosis.made_us for diagnosis in observations.sightings.diagnoses(BRUCE)]
         assert kept == [*range(50 - DIAGNOSES_KEPT, 50)]
 
 
@@ -537,7 +537,7 @@ class TestDetection:
         run = observations.run(RUN)
         assert dict(run.detected) == {BRUCE: 7}
         assert run.false_alarms == 0
-        assert not observations.alarms(BRUCE)
+        assert not observations.sightings.alarms(BRUCE)
         observations.take(raised(7), time_us=7)
         assert dict(observations.run(RUN).detected) == {BRUCE: 7}
 
@@ -547,10 +547,10 @@ class TestDetection:
             fault(FaultInjected, 5), raised(7), cleared(8), raised(2 * hour, "new", uid=OTHER)
         )
         observations.retain(runs={RUN}, reactors={BRUCE, OTHER})
-        assert len(observations.alarms(BRUCE)) == 1
+        assert len(observations.sightings.alarms(BRUCE)) == 1
         observations.retain(runs=set(), reactors={BRUCE, OTHER})
-        assert not observations.alarms(BRUCE)
-        assert len(observations.alarms(OTHER)) == 1
+        assert not observations.sightings.alarms(BRUCE)
+        assert len(observations.sightings.alarms(OTHER)) == 1
 
 
 def test_an_event_of_a_big_run_costs_no_more_than_one_of_a_small_one() -> None:
@@ -622,8 +622,8 @@ def everything(observations: Observations) -> tuple[object, ...]:
         observations.report(OTHER),
         observations.run(RUN),
         observations.run((ELSEWHERE, 1)),
-        *(sorted(map(repr, observations.alarms(reactor))) for reactor in (BRUCE, OTHER)),
-        *(list(observations.diagnoses(reactor)) for reactor in (BRUCE, OTHER)),
+        *(sorted(map(repr, observations.sightings.alarms(reactor))) for reactor in (BRUCE, OTHER)),
+        *(list(observations.sightings.diagnoses(reactor)) for reactor in (BRUCE, OTHER)),
         observations.heartbeat_us(0),
     )
 

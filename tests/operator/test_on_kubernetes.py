@@ -224,6 +224,11 @@ async def test_an_invalid_edit_is_told_and_a_valid_one_goes_on_from_where_it_was
                     return status
                 await asyncio.sleep(0.05)
 
+    async def events(reason: str) -> list[JsonObject]:
+        found = await kube.get(f"/apis/events.k8s.io/v1/namespaces/{kube_namespace}/events")
+        assert isinstance(found["items"], list)
+        return [one for one in found["items"] if isinstance(one, dict) and one["reason"] == reason]
+
     def faults() -> int:
         desired = plants.desired.get(f"{kube_namespace}/bruce-1")
         return len(desired.faults) if desired is not None else 0
@@ -240,13 +245,7 @@ async def test_an_invalid_edit_is_told_and_a_valid_one_goes_on_from_where_it_was
         assert faults() == 0, "what cannot be read acts on nothing"
         assert refused["run"]["number"] == before["run"]["number"]
         await until(lambda: operator.idle)
-        events = await kube.get(f"/apis/events.k8s.io/v1/namespaces/{kube_namespace}/events")
-        assert isinstance(events["items"], list)
-        (event,) = [
-            one
-            for one in events["items"]
-            if isinstance(one, dict) and one["reason"] == "InvalidSpec"
-        ]
+        (event,) = await events("InvalidSpec")
         assert event["type"] == "Warning"
         assert str(event["note"]).startswith("spec.schedule.cron: ")
 
@@ -255,3 +254,8 @@ async def test_an_invalid_edit_is_told_and_a_valid_one_goes_on_from_where_it_was
         after = await until_it_says("Stalled", None)
         assert after["run"]["number"] == before["run"]["number"], "it is the same run"
         await until(lambda: faults() == 1)
+        await until(lambda: operator.idle)
+        async with asyncio.timeout(10):
+            while not (repaired := await events("SpecRepaired")):
+                await asyncio.sleep(0.05)
+        assert "run 1 goes on, and its faults act again" in str(repaired[0]["note"])

@@ -16,7 +16,8 @@ from reactorsync.signals import SIGNAL_INDEX, SIGNAL_NAMES
 from reactorsync.wire.envelope import to_micros
 from reactorsync.wire.frame import Frame, FrameOrigin, reactor_column
 from reactorsync.wire.keys import shard_of
-from reactorsync_operator.probes.checks import AlarmCheck, DiagnosisCheck, TelemetryCheck
+from reactorsync_operator.probes.checks import AlarmCheck, DiagnosisCheck
+from reactorsync_operator.probes.telemetry_check import TelemetryCheck
 from reactorsync_operator.reconcile.observed import AlarmReport, DiagnosisReport
 from tests.core.planning.build import NOON, uid_of
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from reactorsync.bus.kafka import KafkaBus
+from reactorsync.clock import now_us
 from reactorsync.resources import (
     AnomalyScenario,
     AnomalyScenarioStatus,
@@ -27,7 +28,7 @@ from reactorsync.wire.frame import Frame, FrameOrigin, reactor_column
 from reactorsync.wire.keys import shard_of
 from reactorsync_operator.app import Operator
 from reactorsync_operator.settings import OperatorSettings
-from tests.operator.plant import Plants, now_us, simulated
+from tests.operator.plant import Plants, simulated
 
 SIGNAL = "core_outlet_temperature_c"
 UNIT = "default/bruce-1"

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from reactorsync.bus.kafka import KafkaBus
 from reactorsync.bus.port import BrokerUnavailable
+from reactorsync.clock import now_us
 from reactorsync.planning.targets import Candidate
 from reactorsync.resources import AnomalyScenario, AnomalyScenarioStatus
 from reactorsync.resources.scenario_status import ProbeResult, Run, RunPhase
@@ -37,17 +38,6 @@ from tests.servers import FreshBroker
 SIGNAL = "core_outlet_temperature_c"
 HOT = {"signal": SIGNAL, "comparison": "Above", "thresholdMilli": 310_500}
 _PREFIXES = count(1)
-
-
-def now_us() -> int:
-    return time.time_ns() // 1000
-
-
-@pytest.fixture
-async def bus(broker: str) -> AsyncIterator[KafkaBus]:
-    bus = KafkaBus(broker, session_timeout_ms=2500)
-    yield bus
-    await bus.close()
 
 
 @pytest.fixture
@@ -106,7 +96,7 @@ class Looking:
         self.probes = ProbeRunner(
             self.bus,
             self.topics,
-            sightings=self.observations,
+            sightings=self.observations.sightings,
             mark=self.marked.append,
             exists=lambda uid: uid not in self.gone,
             http_hosts=self.hosts,
@@ -437,6 +427,29 @@ async def answering(statuses: list[int]) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
+@asynccontextmanager
+async def holding() -> AsyncIterator[tuple[str, list[str]]]:
+    """A real server that answers nobody: where it is, and what it was asked."""
+    asked: list[str] = []
+    is_over = asyncio.Event()
+
+    async def hold(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        await is_over.wait()
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_get("/", hold)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/", asked
+    finally:
+        is_over.set()
+        await runner.cleanup()
+
+
 def asked_so_far() -> dict[str, float]:
     outcomes = ("expected", "unexpected", "refused")
     return {outcome: HTTP_ASKS.labels(outcome)._value.get() for outcome in outcomes}
@@ -483,3 +496,16 @@ class TestHttp:
         assert looking.outcome() == ProbeOutcome(message="host not allowed: 127.0.0.1")
         assert asked_so_far() == {**asks, "refused": asks["refused"] + 1}
         assert looking.marked == [uid_of("drill")]
+
+    async def test_a_scenario_that_asks_slow_hosts_holds_up_only_itself(
+        self, bus: KafkaBus, topics: Topics
+    ) -> None:
+        looking = Looking(bus, topics, hosts=("127.0.0.1",))
+        async with holding() as (slow, asked), answering([200]) as quick, looking.going_on():
+            waiting = [probe(f"slow-{number}", http={"url": slow}) for number in range(8)]
+            looking.probes.want(drill(*waiting), run(), ())
+            await eventually(lambda: len(asked) == 2)
+            looking.probes.want(drill(probe(http={"url": quick}), name="other"), run(), ())
+            await eventually(lambda: looking.outcome(of="other").passed_us is not None)
+            await asyncio.sleep(0.3)
+            assert len(asked) == 2, "no more of one scenario at once"

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import count
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from reactorsync import clock
 from reactorsync.bus.kafka import KafkaBus
 from reactorsync.bus.kafka_producer import KafkaProducer
 from reactorsync.bus.port import Partition, Record
@@ -37,16 +37,9 @@ _PREFIXES = count(1)
 
 
 @pytest.fixture
-async def bus(broker: str) -> AsyncIterator[KafkaBus]:
-    bus = KafkaBus(broker, session_timeout_ms=2500)
-    yield bus
-    await bus.close()
-
-
-@pytest.fixture
 async def topics(bus: KafkaBus) -> Topics:
     topics = Topics(prefix=f"publisher{next(_PREFIXES)}", shards=3)
-    await bus.ensure_topics(topics.live(time.time_ns() // 1000))
+    await bus.ensure_topics(topics.live(clock.now_us()))
     return topics
 
 
@@ -122,7 +115,7 @@ async def test_a_record_carries_its_revision_and_its_time(bus: KafkaBus, topics:
     publisher = Publisher(bus, topics)
     state = desired("bruce-1")
     publisher.offer(state)
-    began_us = time.time_ns() // 1000
+    began_us = clock.now_us()
     async with publishing(publisher):
         await eventually(lambda: publisher.idle)
     record = next(one for one in await records(bus, topics) if one.key != SNAPSHOT_KEY)
@@ -261,7 +254,7 @@ async def test_a_broker_that_forgot_everything_is_told_everything(
     publisher.offer(desired("bruce-1"))
     publisher.offer(desired("bruce-2"))
     for _ in range(2):
-        await bus.ensure_topics(topics.live(time.time_ns() // 1000))
+        await bus.ensure_topics(topics.live(clock.now_us()))
         async with publishing(publisher):
             await eventually(lambda: publisher.idle)
         found = await records(bus, topics)
@@ -312,6 +305,64 @@ async def test_a_reactor_that_cannot_be_read_is_not_taken_for_gone(
     ]
 
 
+async def test_what_was_left_alone_is_withdrawn_once_it_is_known_to_be_gone(
+    bus: KafkaBus, topics: Topics
+) -> None:
+    before = Publisher(bus, topics)
+    names = ("bruce-1", "gone", "unplanned", "unreadable")
+    for name in names:
+        before.offer(desired(name))
+    async with publishing(before):
+        await eventually(lambda: before.idle)
+    closed = {f"default/{name}" for name in names[1:]}
+    again = Publisher(bus, topics, leaves_alone=lambda key: key in closed)
+    again.offer(desired("bruce-1"))
+    again.look_again()
+    async with publishing(again):
+        await eventually(lambda: again.idle)
+        again.look_again()
+        await eventually(lambda: again.idle)
+        assert again.publication("default/gone") is not None, "what is closed stays as it is"
+        closed = {"default/unplanned", "default/unreadable"}
+        again.look_again()
+        await eventually(lambda: again.idle)
+    assert [name for name, state in states(await records(bus, topics)) if state is None] == ["gone"]
+
+
+async def test_what_was_left_alone_is_withdrawn_when_somebody_says_so(
+    bus: KafkaBus, topics: Topics
+) -> None:
+    before = Publisher(bus, topics)
+    before.offer(desired("gone"))
+    before.offer(desired("closed"))
+    async with publishing(before):
+        await eventually(lambda: before.idle)
+    left_alone = {"default/gone", "default/closed"}
+    again = Publisher(bus, topics, leaves_alone=lambda key: key in left_alone)
+    async with publishing(again):
+        await eventually(lambda: again.idle)
+        left_alone = {"default/closed"}
+        again.withdraw("default/gone")
+        again.withdraw("default/closed")
+        await eventually(lambda: again.idle and again.publication("default/gone") is None)
+        assert again.publication("default/closed") is not None
+
+
+async def test_what_changes_and_changes_back_is_not_published(
+    bus: KafkaBus, topics: Topics
+) -> None:
+    publisher = Publisher(bus, topics)
+    publisher.offer(desired("bruce-1"))
+    async with publishing(publisher):
+        await eventually(lambda: publisher.idle)
+        publisher.offer(desired("bruce-1", 900))
+        publisher.offer(desired("bruce-1"))
+        publisher.offer(desired("bruce-2"))
+        publisher.withdraw("default/bruce-2")
+        await eventually(lambda: publisher.idle)
+    assert states(await records(bus, topics)) == [("bruce-1", 1000)]
+
+
 async def test_without_the_lease_nothing_is_published(bus: KafkaBus, topics: Topics) -> None:
     publisher = Publisher(bus, topics, may_write=lambda: False)
     publisher.offer(desired("bruce-1"))
@@ -327,7 +378,7 @@ async def written_elsewhere(
     """What a process writes that led before and does not know yet that it does no more."""
     producer = bus.producer(client_id="ended")
     await producer.start()
-    now_us = time.time_ns() // 1000
+    now_us = clock.now_us()
     if state is not None:
         envelope = state.envelope(source="operator", time_us=now_us)
     else:

@@ -15,6 +15,7 @@ import pytest
 from reactorsync.kube import Cluster, KubeClient
 from reactorsync.resources import Condition, ConditionStatus, Reactor, ReactorStatus
 from reactorsync_operator.event_body import NOTE_BYTES
+from reactorsync_operator.leadership import NotLeading
 from reactorsync_operator.rate_cap import OVERALL, PER_OBJECT, PER_REASON, RateCap
 from reactorsync_operator.recorder import (
     GIVE_UP_SECONDS,
@@ -159,6 +160,14 @@ class TestAnEvent:
 
         [event] = api.posted
         assert (event["reason"], event["regarding"]["kind"]) == ("Expired", "AnomalyScenario")
+
+
+async def test_without_the_lease_nothing_is_posted(api: ApiServer) -> None:
+    recorder = EventRecorder(api.client, instance="operator-0", may_write=lambda: False)
+    lose(recorder)
+    with pytest.raises(NotLeading):
+        await asyncio.wait_for(recorder.run(), 5)
+    assert api.posted == []
 
 
 class TestRepetition:

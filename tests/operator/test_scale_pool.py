@@ -51,6 +51,19 @@ async def test_the_scale_is_patched_when_it_is_another(
     assert len(kmock["patch"]) == 1
 
 
+async def test_a_size_that_somebody_else_has_set_meanwhile_is_not_overwritten(
+    kmock: kmocks.RawHandler, pool: ScalePool
+) -> None:
+    read = {"metadata": {"name": "generator", "resourceVersion": "7"}, "spec": {"replicas": 2}}
+    kmock[f"get {SCALE}"] << read
+    kmock[f"patch {SCALE}"] << 409 << refusal("Conflict")
+    with pytest.raises(PoolUnavailable) as caught:
+        await pool.resize(3)
+    (request,) = kmock["patch"]
+    assert request.data == {"metadata": {"resourceVersion": "7"}, "spec": {"replicas": 3}}
+    assert caught.value.reason == "Conflict"
+
+
 async def test_none_are_written_as_nothing(kmock: kmocks.RawHandler, pool: ScalePool) -> None:
     kmock[f"get {SCALE}"] << {"spec": {}}
     await pool.resize(0)

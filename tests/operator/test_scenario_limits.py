@@ -15,6 +15,7 @@ from tests.operator.world import World
 HOLD = {"state": "Suspended", "suspendPolicy": "HoldClock"}
 SEVERE = [{**LEAK, "severityPercent": 80}]
 WHY = "a drill that was agreed upon"
+ONE, TWO = {"names": ["bruce-1"]}, {"names": ["bruce-2"]}
 
 
 def fleet_of(count: int, *, guards: Guards | None = None) -> World:
@@ -451,6 +452,36 @@ class TestEditedBeforeInjection:
         assert {fault[0] for fault in world.faults()} == {"first"}
         assert world.says("Succeeded", "second") == ("False", "GuardTripped")
 
+    @pytest.mark.parametrize(
+        ("edit", "reason"),
+        [
+            ({"targets": {"selector": {}, "count": 4}}, "GuardTripped"),
+            ({"environment": "training"}, "EnvironmentMismatch"),
+        ],
+    )
+    def test_so_is_one_that_only_a_newer_operator_can_read(
+        self, guarded: World, edit: dict[str, Any], reason: str
+    ) -> None:
+        guarded.apply(targets={"selector": {}, "count": 1}, startDelaySeconds=60)
+        guarded.pass_time(5)
+        guarded.upgrade(**edit)
+        guarded.until(100)
+        assert guarded.faulty() == set()
+        assert guarded.says("Succeeded") == ("False", reason)
+
+    def test_of_a_schedule_that_only_a_newer_operator_can_read_no_tick_was_promised(
+        self, guarded: World
+    ) -> None:
+        one = {"selector": {}, "count": 1}
+        guarded.apply(targets=one, schedule={"cron": "*/30 * * * *"})
+        guarded.until(1750)
+        assert guarded.status().next_run_time == after(1800)
+        guarded.now = guarded.topic.now = after(1810)
+        guarded.upgrade(schedule={"cron": "30 12 * * *"})
+        guarded.pass_time(5)
+        assert guarded.status().run is None
+        assert guarded.status().next_run_time == after(86_400 + 1800)
+
     def test_nothing_is_published_before_the_edit_was_planned(self, guarded: World) -> None:
         stages = [{**LEAK, "offsetSeconds": 100}]
         guarded.apply(targets={"selector": {}, "count": 2}, stages=stages)
@@ -582,6 +613,94 @@ class TestConcurrentSevere:
         guarded.settle()
         assert guarded.says("Ready", "second") == ("False", "GuardTripped")
 
+    @pytest.mark.parametrize("delay", [0, 200], ids=["after injecting", "before it"])
+    @pytest.mark.parametrize("restarts", [False, True])
+    def test_one_whose_clock_stands_still_goes_on_when_the_other_is_over(
+        self, guarded: World, delay: int, restarts: bool
+    ) -> None:
+        guarded.apply("first", stages=SEVERE, targets=ONE, startDelaySeconds=delay)
+        guarded.until(100)
+        guarded.apply("second", stages=SEVERE, targets=TWO, startDelaySeconds=900)
+        guarded.settle()
+        guarded.apply("first", **HOLD)
+        guarded.until(1000)
+        assert guarded.faulty() == {"bruce-2"}
+        guarded.apply("first", state="Active")
+        guarded.until(1100)
+        if restarts:
+            guarded.start_operator()
+            guarded.until(1200)
+        assert guarded.faulty() == {"bruce-2"}
+        run = guarded.status("first").run
+        assert run is not None
+        assert (run.held_since, run.number) == (after(100), 1)
+        assert guarded.says("Ready", "first") == ("False", "GuardTripped")
+        assert guarded.says("Reconciling", "first") == ("True", "GuardTripped")
+        assert guarded.says("Suspended", "first") == ("False", "NotSuspended")
+        assert guarded.status("first").summary.startswith("Run 1 held since 2026-06-01T12:01:40Z")
+        second = guarded.status("second").run
+        assert second is not None
+        guarded.now = guarded.topic.now = second.end_time
+        guarded.pass_time(0)
+        run = guarded.status("first").run
+        assert run is not None
+        assert run.held_since is None
+        assert run.end_time - guarded.now == timedelta(seconds=500 + delay)
+        guarded.pass_time(delay)
+        assert guarded.faulty() == {"bruce-1"}
+
+    def test_of_two_whose_clocks_stood_still_one_goes_on_and_then_the_other(
+        self, guarded: World
+    ) -> None:
+        guarded.apply("first", stages=SEVERE, targets=ONE)
+        guarded.until(100)
+        guarded.apply("second", stages=SEVERE, targets=TWO, startDelaySeconds=900)
+        guarded.settle()
+        guarded.apply("first", **HOLD)
+        guarded.until(950)
+        guarded.apply("second", **HOLD)
+        guarded.until(2000)
+        for name in ("first", "second"):
+            guarded.apply(name, state="Active")
+        guarded.settle()
+        assert len([name for name in ("first", "second") if self.is_held(guarded, name)]) == 1
+        guarded.until(5000)
+        for name in ("first", "second"):
+            assert guarded.says("Succeeded", name) == ("True", "Completed")
+
+    @staticmethod
+    def is_held(world: World, name: str) -> bool:
+        run = world.status(name).run
+        assert run is not None
+        return run.held_since is not None
+
+    def test_that_the_clock_goes_on_while_suspended_is_no_way_round(self, guarded: World) -> None:
+        guarded.apply("first", stages=SEVERE, targets=ONE)
+        guarded.until(100)
+        guarded.apply("second", stages=SEVERE, targets=TWO, startDelaySeconds=900)
+        guarded.settle()
+        guarded.apply("first", **HOLD)
+        guarded.until(1000)
+        guarded.apply("first", suspendPolicy="RunClock")
+        guarded.pass_time(5)
+        guarded.apply("first", state="Active")
+        guarded.pass_time(5)
+        assert guarded.faulty() == {"bruce-2"}
+
+    def test_a_held_one_may_go_on_at_once_on_purpose(self, guarded: World) -> None:
+        guarded.apply("first", stages=SEVERE, targets=ONE)
+        guarded.until(100)
+        guarded.apply("second", stages=SEVERE, targets=TWO, startDelaySeconds=900)
+        guarded.settle()
+        guarded.apply("first", **HOLD)
+        guarded.until(1000)
+        guarded.apply("first", state="Active")
+        guarded.pass_time(5)
+        override: dict[str, Any] = {"guards": ["ConcurrentSevere"], "reason": WHY}
+        guarded.apply("first", guardOverride=override)
+        guarded.pass_time(5)
+        assert guarded.faulty() == {"bruce-1", "bruce-2"}
+
     def test_a_new_operator_counts_what_goes_on(self, guarded: World) -> None:
         guarded.apply("second", stages=SEVERE, state="Suspended")
         guarded.apply("first", stages=SEVERE)
@@ -683,6 +802,15 @@ class TestAge:
         world.pass_time(2, report=False)
         assert world.scenarios == {}
 
+    def test_not_when_it_is_being_deleted_already(self, world: World) -> None:
+        world.apply(ttlSecondsAfterFinished=300)
+        world.until(800)
+        world.terminate_scenario("leak-drill")
+        world.until(1100)
+        world.reconciler.sweep()
+        world.settle()
+        assert "leak-drill" in world.scenarios, "the world deletes it at a word"
+
     def test_so_it_is_at_once_when_that_is_asked_for(self, world: World) -> None:
         world.apply(ttlSecondsAfterFinished=0)
         world.until(600)
@@ -723,7 +851,7 @@ class TestBeingDeleted:
         world.terminate_reactor("bruce-1")
         world.settle()
         assert set(world.topic.held) == {"default/bruce-2", "default/bruce-3"}
-        assert world.status().targets.selected == 2
+        assert (world.status().targets.selected, world.status().targets.left) == (3, 1)
         world.until(700)
         assert world.says("Succeeded") == ("True", "Completed")
 

@@ -100,10 +100,22 @@ async def test_of_a_list_the_rest_stays_as_it_is() -> None:
         "metadata": metadata,
         "items": [reactor("bruce-1"), reactor("pt")],
     }
-    sieved = SievedList(stream(json.dumps(page).encode()), knows_bruce_1)
+    counted: list[tuple[int, bool]] = []
+
+    def count(known: int, is_last: bool) -> None:
+        counted.append((known, is_last))
+
+    sieved = SievedList(stream(json.dumps(page).encode()), knows_bruce_1, count)
     assert json.loads(await sieved.read()) == {**page, "items": [reactor("pt")]}
+    last = json.dumps({**page, "metadata": {"resourceVersion": "9"}})
+    await SievedList(stream(last.encode()), knows_bruce_1, count).read()
+    assert counted == [(1, False), (1, True)]
+
+
+def never(_known: int, _is_last: bool) -> None:
+    raise AssertionError("this is no list")
 
 
 async def test_what_is_no_list_is_for_the_reader_to_judge() -> None:
     refusal = b'{"kind": "Status", "code": 410}'
-    assert await SievedList(stream(refusal), knows_bruce_1).read() == refusal
+    assert await SievedList(stream(refusal), knows_bruce_1, never).read() == refusal

@@ -27,7 +27,8 @@ from reactorsync_operator.event_body import Subject
 from reactorsync_operator.fleet import Fleet, WorkKey
 from reactorsync_operator.leadership import NotLeading
 from reactorsync_operator.recorder import Recorder
-from reactorsync_operator.status_writer import FIRST_HOLD_SECONDS, OVERDUE_SECONDS, StatusWriter
+from reactorsync_operator.status_writer import OVERDUE_SECONDS, StatusWriter
+from reactorsync_operator.turns import CHANGE_HOLD_SECONDS, FIRST_HOLD_SECONDS
 
 INTERVAL_SECONDS = 0.4
 
@@ -173,6 +174,43 @@ async def test_what_was_withdrawn_is_not_written(around: Surroundings) -> None:
     assert (await around.stored("bruce-1")).status.open_alarms == 0
 
 
+async def test_what_was_withdrawn_while_it_was_written_is_planned_again(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    around = Surroundings(store)
+    stored = await around.add("bruce-1")
+    key = WorkKey(Kind.REACTOR, "default/bruce-1")
+    replace_statuses = store.replace_statuses
+    begun, release = asyncio.Event(), asyncio.Event()
+    fails = False
+
+    async def held(resources: Sequence[Reactor]) -> Sequence[Reactor]:
+        begun.set()
+        await release.wait()
+        if fails:
+            raise StoreUnavailable("Postgres: connection refused")
+        return await replace_statuses(resources)
+
+    monkeypatch.setattr(store, "replace_statuses", held)
+    async with writing(around.writer):
+        around.writer.offer(with_alarms(stored, 7))
+        await begun.wait()
+        around.writer.withdraw(key)
+        assert around.replanned == []
+        release.set()
+        await eventually(lambda: around.replanned == [key.name])
+        assert around.known("bruce-1").status.open_alarms == 7, "the plan sees what was written"
+        begun.clear()
+        release.clear()
+        fails = True
+        around.writer.offer(with_alarms(around.known("bruce-1"), 8))
+        await begun.wait()
+        around.writer.withdraw(key)
+        release.set()
+        await eventually(lambda: around.replanned == [key.name] * 2)
+        assert around.writer.idle, "what was withdrawn is not tried again"
+
+
 async def test_statuses_wait_while_the_store_is_away(
     store: PostgresStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -257,6 +295,40 @@ async def test_it_does_not_wait_for_ever_nor_ever_again(around: Surroundings) ->
         again.writer.offer(silent)
         await eventually(lambda: again.known("bruce-1").status == silent.status)
     assert time.monotonic() - began < FIRST_HOLD_SECONDS / 2
+
+
+async def test_a_changed_spec_that_is_acknowledged_soon_is_written_once(
+    around: Surroundings,
+) -> None:
+    stored = await around.add("bruce-1")
+    around.writer.offer(with_ready(stored, ConditionStatus.TRUE, "Streaming"))
+    await eventually(lambda: around.known("bruce-1").status.observed_generation == 1)
+    await asyncio.sleep(INTERVAL_SECONDS)
+    spec = stored.spec.model_copy(update={"power_setpoint_permille": 900})
+    edited = await around.store.replace(around.known("bruce-1").model_copy(update={"spec": spec}))
+    around.fleet.put_reactor(edited)
+    around.writer.offer(with_ready(edited, ConditionStatus.FALSE, "AwaitingGenerator"))
+    await asyncio.sleep(CHANGE_HOLD_SECONDS / 3)
+    followed = with_ready(edited, ConditionStatus.TRUE, "Streaming")
+    around.writer.offer(followed)
+    await eventually(lambda: around.known("bruce-1").status == followed.status)
+    written_once = int(edited.metadata.resource_version) + 1
+    assert int((await around.stored("bruce-1")).metadata.resource_version) == written_once
+
+
+async def test_a_changed_spec_that_is_not_acknowledged_soon_says_so(around: Surroundings) -> None:
+    stored = await around.add("bruce-1")
+    around.writer.offer(with_ready(stored, ConditionStatus.TRUE, "Streaming"))
+    await eventually(lambda: around.known("bruce-1").status.observed_generation == 1)
+    await asyncio.sleep(INTERVAL_SECONDS)
+    spec = stored.spec.model_copy(update={"power_setpoint_permille": 900})
+    edited = await around.store.replace(around.known("bruce-1").model_copy(update={"spec": spec}))
+    around.fleet.put_reactor(edited)
+    waits = with_ready(edited, ConditionStatus.FALSE, "AwaitingGenerator")
+    began = time.monotonic()
+    around.writer.offer(waits)
+    await eventually(lambda: around.known("bruce-1").status == waits.status)
+    assert CHANGE_HOLD_SECONDS <= time.monotonic() - began < CHANGE_HOLD_SECONDS + 0.5
 
 
 async def test_before_all_generators_were_asked_none_can_have_answered(
@@ -400,6 +472,57 @@ async def test_a_watch_that_is_quicker_than_the_answer_takes_no_announcement_awa
     assert told.changes == [(0, 1)]
 
 
+async def test_an_answer_that_is_lost_takes_no_announcement_away(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = Told()
+    around = Surroundings(store, recorder=told)
+    stored = await around.add("bruce-1")
+    replace_statuses = store.replace_statuses
+    losses = 1
+
+    async def unanswered(resources: Sequence[Reactor]) -> Sequence[Reactor]:
+        nonlocal losses
+        written = await replace_statuses(resources)
+        if losses:
+            losses -= 1
+            raise StoreUnavailable("Postgres: connection reset")
+        return written
+
+    monkeypatch.setattr(store, "replace_statuses", unanswered)
+    offered = with_ready(stored, ConditionStatus.TRUE, "Streaming")
+    around.writer._replan = around.writer.withdraw
+    async with writing(around.writer):
+        around.writer.offer(offered)
+        await eventually(lambda: around.writer.idle and bool(told.changes))
+        around.writer.withdraw(WorkKey.of(stored))
+    assert told.changes == [(0, 1)], "once"
+
+
+async def test_of_what_never_was_stored_nothing_is_told(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = Told()
+    around = Surroundings(store, recorder=told)
+    stored = await around.add("bruce-1")
+    attempts = 0
+
+    async def refuse(resources: Sequence[Reactor]) -> Sequence[Reactor]:
+        nonlocal attempts
+        attempts += 1
+        raise StoreUnavailable("Postgres: connection refused")
+
+    monkeypatch.setattr(store, "replace_statuses", refuse)
+    async with writing(around.writer):
+        around.writer.offer(with_ready(stored, ConditionStatus.TRUE, "Streaming"))
+        await eventually(lambda: attempts > 0)
+        around.writer.withdraw(WorkKey.of(stored))
+        spec = stored.spec.model_copy(update={"power_setpoint_permille": 900})
+        around.fleet.put_reactor(await store.replace(stored.model_copy(update={"spec": spec})))
+        around.writer.withdraw(WorkKey.of(stored))
+    assert told.changes == []
+
+
 async def test_what_is_over_is_deleted_unless_it_is_another_by_now(
     store: PostgresStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -535,11 +658,16 @@ async def test_two_that_write_one_status_are_noticed_and_the_fight_slows_down(
     for alarms in range(1, patience.OVERWRITTEN_TIMES + 1):
         await ours(alarms)
         await theirs()
-    around.writer.offer(with_alarms(around.known("bruce-1"), 9), urgent=True)
+    around.writer.offer(with_alarms(around.known("bruce-1"), 9))
     await asyncio.sleep(INTERVAL_SECONDS * 2)
     assert (await around.stored("bruce-1")).status.open_alarms == 99
     (line,) = [one for one in caplog.records if "keeps replacing" in one.getMessage()]
     assert "namespace default" in line.getMessage()
+    await ours(10)
+    await theirs()
+    began = time.monotonic()
+    await ours(11)
+    assert time.monotonic() - began > INTERVAL_SECONDS * 0.8, "the urgent is written, but no race"
 
 
 async def test_changes_of_users_are_no_fight(

@@ -1,29 +1,22 @@
 """Topics that must exist, and slots that have had their time, on a real broker."""
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Collection
 from itertools import count
 
 import pytest
 from prometheus_client import REGISTRY
 
+from reactorsync import clock
 from reactorsync.bus.kafka import KafkaBus
 from reactorsync.bus.port import Partition, TopicMismatch
+from reactorsync.clock import now_us
 from reactorsync.wire.topics import Topics, TopicSpec
-from reactorsync_operator import topics_keeper
 from reactorsync_operator.topics_keeper import TopicsKeeper
+from tests.group_member import commit_as
 
 _PREFIXES = count(1)
 SLOT_SECONDS = 3600
 GROUP = "slots-historian"
-
-
-@pytest.fixture
-async def bus(broker: str) -> AsyncIterator[KafkaBus]:
-    bus = KafkaBus(broker, session_timeout_ms=2500)
-    yield bus
-    await bus.close()
 
 
 def keeping(bus: KafkaBus, topics: Topics) -> TopicsKeeper:
@@ -62,7 +55,7 @@ async def test_a_slot_waits_until_the_historian_has_stored_it(
 ) -> None:
     keeper = keeping(bus, topics)
     await keeper.keep()
-    slot = topics.telemetry(time.time_ns() // 1000)
+    slot = topics.telemetry(now_us())
     await fill(bus, slot, records=3)
     let_slots_pass(monkeypatch, 2)
     await keeper.expire()
@@ -80,7 +73,7 @@ async def test_a_slot_that_is_never_stored_goes_after_twelve(
 ) -> None:
     keeper = keeping(bus, topics)
     await keeper.keep()
-    await fill(bus, topics.telemetry(time.time_ns() // 1000), records=1)
+    await fill(bus, topics.telemetry(now_us()), records=1)
     before = deleted_unread()
     let_slots_pass(monkeypatch, 12)
     await keeper.expire()
@@ -96,7 +89,7 @@ async def test_a_slot_that_is_never_stored_goes_after_twelve(
 def let_slots_pass(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     """Set the keeper's clock ahead."""
     ahead_us = count * SLOT_SECONDS * 1_000_000
-    monkeypatch.setattr(topics_keeper, "_now_us", lambda: time.time_ns() // 1000 + ahead_us)
+    monkeypatch.setattr(clock, "now_us", lambda: now_us() + ahead_us)
 
 
 def deleted_unread() -> float:
@@ -114,22 +107,9 @@ async def fill(bus: KafkaBus, topic: str, *, records: int) -> None:
 
 async def commit(bus: KafkaBus, topic: str, offsets: dict[int, int]) -> None:
     """Say as the historian that it has stored what is before ``offsets``."""
-    member = bus.consumer(client_id="test", group=GROUP)
-    await member.start()
-    assigned = asyncio.Event()
-
-    async def on_assigned(_: Collection[Partition]) -> None:
-        assigned.set()
-
-    async def on_revoked(_: Collection[Partition]) -> None:
-        pass
-
-    member.subscribe(topics=[topic], on_assigned=on_assigned, on_revoked=on_revoked)
-    async with asyncio.timeout(10):
-        while not assigned.is_set():
-            await member.poll(timeout_seconds=0.2)
-    await member.commit({Partition(topic, number): offset for number, offset in offsets.items()})
-    await member.stop()
+    await commit_as(
+        GROUP, bus, {Partition(topic, number): offset for number, offset in offsets.items()}
+    )
 
 
 async def test_topics_of_others_are_left_alone(bus: KafkaBus, topics: Topics) -> None:

@@ -1,9 +1,10 @@
 """The one heap for all that happens by the clock."""
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 
-from reactorsync_operator.wakeups import Wakeups
+from reactorsync_operator.wakeups import Timers, Wakeups
 from tests.core.planning.build import NOON, after
 
 
@@ -43,11 +44,23 @@ def test_a_moment_that_is_moved_replaces_the_old_one() -> None:
 
 
 def test_moments_that_move_all_the_time_do_not_pile_up() -> None:
-    wakeups: Wakeups[int] = Wakeups(Clock())
+    timers: Timers[int] = Timers(lambda: 0.0)
     for second in range(1, 20_000):
-        wakeups.set(second % 8, after(second))
-    assert len(wakeups) == 8
-    assert len(wakeups._heap) < 2000
+        timers.set(second % 8, second)
+    assert len(timers) == 8
+    assert len(timers._heap) < 2000
+
+
+async def test_the_next_key_is_the_one_whose_moment_comes_first() -> None:
+    timers: Timers[str] = Timers(time.monotonic)
+    now = time.monotonic()
+    for key, seconds in (("second", 0.1), ("first", 0.05), ("never", 0.01), ("late", 20)):
+        timers.set(key, now + seconds)
+    timers.set("never", None)
+    async with asyncio.timeout(1):
+        assert [await timers.next(), await timers.next()] == ["first", "second"]
+    assert time.monotonic() - now >= 0.1
+    assert len(timers) == 1
 
 
 async def test_waiting_ends_at_the_earliest_moment_and_when_an_earlier_one_comes() -> None:

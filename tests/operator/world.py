@@ -3,7 +3,8 @@
 Everything of the operator that plans is real; only what would be slow or by chance is not.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -35,8 +36,17 @@ from reactorsync.wire.events import (
 )
 from reactorsync.wire.keys import reactor_key, shard_of
 from reactorsync_operator.fleet import Fleet, WorkKey
+from reactorsync_operator.reconcile.conditions import (
+    READY,
+    RECONCILING,
+    STALLED,
+    ConditionList,
+    false,
+    true,
+)
 from reactorsync_operator.reconcile.guards import NO_GUARDS, Guards
 from reactorsync_operator.reconcile.observed import ProbeOutcome, Publication
+from reactorsync_operator.reconcile.reasons import ScenarioReason
 from reactorsync_operator.reconciler import STRANGER_LIMIT, Reconciler
 from reactorsync_operator.work_queue import WorkQueue
 from tests.core.planning.build import NOON, reactor, scenario, uid_of
@@ -147,6 +157,7 @@ class World:
         self.topic = Topic()
         self.log: list[tuple[Event, int]] = []
         self.writes = 0
+        self._is_closed = False
         self._version = 0
         self._births = 0
         self._acting: dict[tuple[str, str], tuple[DesiredReactor, DesiredFault]] = {}
@@ -205,11 +216,19 @@ class World:
         for _ in range(50):
             self.reconciler.work(seconds=60.0)
             assert not self._queue, "a plan failed; see the log"
-            if not self.statuses.offered and not self.statuses.deleted:
+            if self._is_closed or not (self.statuses.offered or self.statuses.deleted):
                 return
             self._write()
             self._delete()
         raise AssertionError("the operator does not come to rest")
+
+    def attempt(self) -> None:
+        """Let the operator plan once what it can, write what came of it, and try no plan again."""
+        self.reconciler.mark_due()
+        self.reconciler.work(seconds=60.0)
+        self._queue._delayed.clear()
+        self._queue._heap.clear()
+        self._write()
 
     def _write(self) -> None:
         offered, self.statuses.offered = self.statuses.offered, {}
@@ -235,6 +254,40 @@ class World:
                 self.delete(one.metadata.name)
             else:
                 self._queue.add(_key(known))
+
+    # The API server
+
+    @contextmanager
+    def closed(self) -> Iterator[None]:
+        """Let the operator neither be told nor write anything; then it gets a list."""
+        self._is_closed = True
+        yield
+        self._is_closed = False
+        for one in self.reactors.values():
+            self.fleet.put_reactor(one)
+        for other in self.scenarios.values():
+            self.fleet.put_scenario(other)
+        for name in set(self.fleet.reactors) - {f"default/{name}" for name in self.reactors}:
+            self.fleet.remove_reactor(name)
+        for name in self.fleet.scenario_names() - {f"default/{name}" for name in self.scenarios}:
+            self.fleet.remove_scenario(name)
+
+    def upgrade(self, name: str = "leak-drill", **spec: Any) -> None:
+        """Change a scenario into what the operator cannot read; it says so, and a newer one starts.
+
+        Raises as :meth:`apply`.
+        """
+        self.apply(name, **spec)
+        stored = self.scenarios[name]
+        generation, before = stored.metadata.generation, stored.status.conditions
+        conditions = ConditionList(before, generation, self.now)
+        conditions.set(READY, false(ScenarioReason.INVALID_SPEC, "is unheard of"))
+        conditions.set(STALLED, true(ScenarioReason.INVALID_SPEC, "is unheard of"))
+        ready, stalled = conditions.build()
+        others = [one for one in before if one.type not in (READY, STALLED, RECONCILING)]
+        update = {"observed_generation": generation, "conditions": [ready, *others, stalled]}
+        self._store(stored.model_copy(update={"status": stored.status.model_copy(update=update)}))
+        self.start_operator(replay=self.known)
 
     # The user
 
@@ -298,15 +351,18 @@ class World:
         if isinstance(resource, Reactor):
             stored = resource.model_copy(update={"metadata": metadata})
             self.reactors[metadata.name] = stored
-            self.told.append(partial(self.fleet.put_reactor, stored))
-            self.fleet.put_reactor(stored, own_write=own_write)
+            news = partial(self.fleet.put_reactor, stored)
         else:
             written = resource.model_copy(update={"metadata": metadata})
             self.scenarios[metadata.name] = written
-            self.told.append(partial(self.fleet.put_scenario, written))
-            self.fleet.put_scenario(written, own_write=own_write)
+            news = partial(self.fleet.put_scenario, written)
+        if not self._is_closed:
+            self.told.append(news)
+            news(own_write=own_write)
 
     def _tell(self, news: Callable[[], None]) -> None:
+        if self._is_closed:
+            return
         self.told.append(news)
         news()
 
@@ -340,6 +396,15 @@ class World:
         self.log.append(sent)
         self.known.append(sent)
         self.reconciler.take_event(*sent)
+
+    def beat(self, shard: int) -> None:
+        """Let the generator of one shard say that it is there."""
+        self.tell(_heartbeat(shard, to_micros(self.now)))
+
+    def end_unbegun(self, held: DesiredReactor) -> None:
+        """Let a plant that heard of its faults too late say that they are over."""
+        for fault in held.faults:
+            self.tell(_fault_event(FaultRecovered, held, fault, to_micros(self.now)))
 
     def restart_plants(self) -> None:
         """Let the plants forget what they have reported."""

@@ -7,18 +7,8 @@ from collections.abc import AsyncIterator, Collection
 from typing import Final
 
 from reactorsync.bus.port import BrokerUnavailable, Consumer, Partition, Record
-from reactorsync.wire.topics import Topics
 
 _POLL_SECONDS: Final = 0.25
-
-
-def event_partitions(topics: Topics, now_us: int) -> frozenset[Partition]:
-    """Return every partition of the events topics that may hold events at ``now_us``."""
-    return frozenset(
-        Partition(topic, number)
-        for topic in topics.event_topics(now_us)
-        for number in range(topics.shards)
-    )
 
 
 async def read_to_end(

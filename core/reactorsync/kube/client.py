@@ -47,8 +47,9 @@ class KubeClient:
     All requests raise :class:`ApiError` for an answer that is an error, and :class:`ApiUnavailable`
     when there is none within ``timeout_seconds``, or when the server asks too often to come again
     later: 429 and 503 are honoured as their ``Retry-After`` says, ``_ATTEMPTS`` times. Requests
-    share ``connections``; watches have one each besides. ``traces`` see each attempt. Use inside
-    one event loop, then close.
+    share ``connections``; watches have one each besides. ``traces`` see each attempt. Before each
+    attempt to change something ``before_change`` is called: what it raises ends the request. Use
+    inside one event loop, then close.
     """
 
     def __init__(
@@ -59,11 +60,13 @@ class KubeClient:
         connections: int = 32,
         timeout_seconds: float = 20.0,
         traces: Sequence[aiohttp.TraceConfig] = (),
+        before_change: Callable[[], None] = lambda: None,
     ) -> None:
         self.cluster = cluster
         self.connections = connections
         self._field_manager = field_manager
         self._traces = traces
+        self._before_change = before_change
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=CONNECT_SECONDS)
         self._requests: aiohttp.ClientSession | None = None
         self._watches: aiohttp.ClientSession | None = None
@@ -176,6 +179,8 @@ class KubeClient:
         attempt = 0
         while True:
             attempt += 1
+            if method != "GET":
+                self._before_change()
             if self._requests is None:
                 self._requests = open_session(
                     self.cluster,

@@ -1,22 +1,12 @@
-"""When a scenario starts: by a time of its own, or by cron in a time zone.
-
-Cron expressions mean what Debian's cron means at daylight-saving changes: a job at a fixed hour
-runs once when the clock is set back, and at the end of the gap when the clock is set forward; a job
-that repeats within the hour follows the real time.
-
-Where clocks change by half an hour (Lord Howe Island), a job at one minute of every hour misses one
-tick at each change: ``30 * * * *`` leaves out the second 01:30 of autumn and the 02:30 of spring.
-"""
+"""When a scenario starts: by a time of its own, or by cron in a time zone."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
-from zoneinfo import ZoneInfo
 
-from cronsim import CronSim
-
+from reactorsync.planning.cron import ticks_after, ticks_until
 from reactorsync.planning.timeline import run_window
 from reactorsync.resources import AnomalyScenario, condition_of
 from reactorsync.resources.scenario import (
@@ -33,6 +23,9 @@ from reactorsync.wire.envelope import from_micros
 ON_TIME: Final = timedelta(seconds=5)
 """A run begun at most this late still counts its timeline from the tick of the schedule."""
 
+INVALID: Final = "InvalidSpec"
+"""The reason of ``Ready`` where the spec could not be read by whoever wrote the status."""
+
 MISSED: Final = "Missed"
 """The reason of ``Succeeded`` where a run lay wholly in the past when it was first seen."""
 
@@ -41,23 +34,12 @@ OPEN_PHASES: Final = frozenset({RunPhase.PENDING, RunPhase.PROBING, RunPhase.RUN
 
 def next_tick(schedule: Schedule, *, after: datetime) -> datetime | None:
     """Return the first tick later than ``after``, ``None`` when there is none in 50 years."""
-    moments = CronSim(schedule.cron, after.astimezone(ZoneInfo(schedule.time_zone)))
-    for moment in moments:
-        # In the repeated hour of autumn the simulation starts from the hour's first passage.
-        if (tick := moment.astimezone(UTC)) > after:
-            return tick
-    return None
+    return next(ticks_after(schedule, after), None)
 
 
 def last_tick(schedule: Schedule, *, until: datetime) -> datetime | None:
     """Return the last tick that is not later than ``until``, ``None`` when there is none."""
-    # One hour and a bit ahead, because backward the same repeated hour would be skipped.
-    ahead = until + timedelta(minutes=61)
-    moments = CronSim(schedule.cron, ahead.astimezone(ZoneInfo(schedule.time_zone)), reverse=True)
-    for moment in moments:
-        if (tick := moment.astimezone(UTC)) <= until:
-            return tick
-    return None
+    return next(ticks_until(schedule, until), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +104,7 @@ def promised_tick(scenario: AnomalyScenario, now: datetime) -> datetime | None:
         return None
     if status.observed_generation == 0:
         return next_tick(schedule, after=metadata.creation_timestamp or now)
-    if status.observed_generation == metadata.generation and status.next_run_time is not None:
+    if is_planned(scenario) and status.next_run_time is not None:
         return status.next_run_time
     return next_tick(schedule, after=now)
 
@@ -211,8 +193,15 @@ def probes_before(scenario: AnomalyScenario) -> bool:
 
 
 def is_planned(scenario: AnomalyScenario) -> bool:
-    """Return whether the status is that of the spec as it is."""
-    return scenario.metadata.generation == scenario.status.observed_generation
+    """Return whether the status is that of the spec as it is.
+
+    One that says that the spec cannot be read was made from none, whatever generation it tells of.
+    """
+    status = scenario.status
+    if scenario.metadata.generation != status.observed_generation:
+        return False
+    ready = condition_of(status.conditions, "Ready")
+    return ready is None or ready.reason != INVALID
 
 
 def is_reopened(scenario: AnomalyScenario) -> bool:

@@ -54,10 +54,12 @@ PRESENTATIONS: Final[Mapping[Kind, Presentation]] = {
         short_name="rx",
         columns=(
             Column("Design", ".spec.design", "Reactor design."),
-            Column("Power", ".status.powerPermille", "Neutron power, permille.", type="integer"),
+            Column("Power ‰", ".status.powerPermille", "Neutron power, permille.", type="integer"),
             _condition("Ready", "Whether the operator did what the spec asks."),
             _condition("Nominal", "Whether the plant is inside its limits."),
-            Column("Fault", ".status.activeFaults[0].fault", "First of the faults acting now."),
+            Column(
+                "Fault", ".status.faultSummary", "First of the faults acting, and how many more."
+            ),
             _AGE,
             Column("Health", ".status.health.state", "Health in one word.", wide=True),
             Column("Alarms", ".status.openAlarms", "Open alarms.", type="integer", wide=True),

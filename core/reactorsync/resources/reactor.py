@@ -183,6 +183,11 @@ class ReactorStatus(Model):
         max_length=32,
         description="Faults acting on the plant now, at most 32 of them, those that began first.",
     )
+    fault_summary: str = Field(
+        default="",
+        max_length=80,
+        description="Kind of the first fault that acts, and how many more do: PrimaryLeak +1.",
+    )
     open_alarms: int = Field(default=0, ge=0, description="Alarms that are not yet closed.")
 
 

@@ -6,7 +6,6 @@ import re
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Literal, Self
-from zoneinfo import available_timezones
 
 from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, Field, model_validator
@@ -23,6 +22,7 @@ from reactorsync.resources.meta import (
 )
 from reactorsync.resources.scenario_status import AnomalyScenarioStatus
 from reactorsync.resources.selector import LabelSelector
+from reactorsync.resources.time_zones import TIME_ZONES
 from reactorsync.signals import SIGNAL_INDEX
 
 HTTP_URL_PATTERN = r"^https?://[^/?#@\s]+([/?#]\S*)?$"
@@ -32,8 +32,6 @@ MAX_TARGETS = 100_000
 START_FROM = datetime(2000, 1, 1, tzinfo=UTC)
 START_BEFORE = datetime(2200, 1, 1, tzinfo=UTC)
 """Bounds of start times: a run that begins within them ends at a moment that can be told."""
-
-TIME_ZONE_PATTERN = r"^[A-Z][-+_A-Za-z0-9]*(/[-+_A-Za-z0-9]+)*$"
 
 _MAX_SECONDS = 30 * 24 * 3600
 _ANY_MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -212,8 +210,7 @@ def _known_cron(expression: str) -> str:
 
 
 def _known_zone(name: str) -> str:
-    # The name of a file that says where the machine stands is none, though it is among them.
-    if not re.fullmatch(TIME_ZONE_PATTERN, name) or name not in available_timezones():
+    if name not in TIME_ZONES:
         raise ValueError("must be an IANA time zone, for example Europe/Bucharest or UTC")
     return name
 
@@ -459,7 +456,10 @@ class AnomalyScenarioSpec(Model):
         default=0,
         ge=-1000,
         le=1000,
-        description="Higher acts first where scenarios meet; ties go to the older one.",
+        description=(
+            "Higher acts first where scenarios meet; of two with the same, the older one by its "
+            "creationTimestamp, and of two of the same second the first by name."
+        ),
     )
     probes: list[Probe] = Field(
         default_factory=list,

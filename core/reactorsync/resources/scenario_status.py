@@ -67,7 +67,12 @@ class TargetCounts(Model):
     """How many reactors are in which state of the run."""
 
     matched: int = Field(default=0, ge=0, description="Reactors that match selector or names.")
-    selected: int = Field(default=0, ge=0, description="Reactors chosen among them.")
+    selected: int = Field(
+        default=0,
+        ge=0,
+        description="Reactors chosen among them; those that left since the run acted on them, too.",
+    )
+    left: int = Field(default=0, ge=0, description="Reactors among them that are chosen no longer.")
     injected: int = Field(default=0, ge=0, description="Reactors that reported a fault acting.")
     recovered: int = Field(default=0, ge=0, description="Reactors that reported all faults gone.")
     failed: int = Field(default=0, ge=0, description="Reactors the faults could not act on.")

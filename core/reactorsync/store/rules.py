@@ -24,6 +24,9 @@ FROZEN_WHILE_JUDGED = (
     "is frozen from the begin of a run until its outcome is final: set another `runToken` to start "
     "a new run"
 )
+FROZEN_WHILE_ACTING = (
+    "is frozen from the injection of a run to its end: set `state` to 'Aborted' to end it"
+)
 NO_WAY_BACK = "must not go back to that of a run that has yet to be ended: set another `runToken`"
 
 _GOES_ON = frozenset({RunPhase.PROBING, RunPhase.RUNNING})
@@ -35,6 +38,8 @@ def check_update(old: Resource, new: Resource) -> None:
     - A reactor's design is immutable: its history would be another plant's.
     - Once a run of a scenario has injected, stages and targets stay as they are, so that what was
       injected can be read in the spec. Another ``runToken`` asks for a new run and frees them.
+    - From its first injection to its end a run keeps its ``mode`` and ``environment``: another mode
+      would end it unasked, another environment would not.
     - From the begin of a run until its outcome is final, probes and ``abortWhen`` stay as they are,
       for what its status says of them is told by their names.
     - A token that was left while its run is open does not come back: what it freed has changed.
@@ -78,6 +83,11 @@ def _check_scenario(old: AnomalyScenario, new: AnomalyScenario) -> None:
             raise Invalid("spec.stages", FROZEN_AFTER_INJECTION)
         if new.spec.targets != old.spec.targets:
             raise Invalid("spec.targets", FROZEN_AFTER_INJECTION)
+    if run.injected_time is not None and run.phase in _GOES_ON:
+        if new.spec.mode is not old.spec.mode:
+            raise Invalid("spec.mode", FROZEN_WHILE_ACTING)
+        if new.spec.environment != old.spec.environment:
+            raise Invalid("spec.environment", FROZEN_WHILE_ACTING)
     if run.phase is not RunPhase.PENDING and not _is_decided(old.status):
         if new.spec.probes != old.spec.probes:
             raise Invalid("spec.probes", FROZEN_WHILE_JUDGED)

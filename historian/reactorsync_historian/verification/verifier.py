@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from reactorsync import clock
+from reactorsync.bus.events import EventReader
+from reactorsync.bus.incarnation import Incarnation
 from reactorsync.bus.port import BrokerUnavailable, Bus
 from reactorsync.service import Backoff, pause
+from reactorsync.wire.envelope import from_micros
 from reactorsync.wire.events import (
     Event,
     FaultInjected,
@@ -31,11 +34,16 @@ from reactorsync_historian.event_sender import EventSender
 from reactorsync_historian.fleet import FleetView
 from reactorsync_historian.settings import HistorianSettings
 from reactorsync_historian.verification.cases import WINDOW_US, Case, CaseBook
-from reactorsync_historian.verification.event_follower import LOOK_BACK_US, EventFollower
 from reactorsync_historian.verification.evidence import BASELINE_READINGS, Baseline
 from reactorsync_historian.verification.readings import NO_READINGS, read_before, read_since
 
 log = logging.getLogger(__name__)
+
+LOOK_BACK_RECORDS: Final = 5000
+"""Events of a partition that are read again at the start, at most."""
+
+LOOK_BACK_US: Final = 900_000_000
+"""Older events are passed over: they are of faults whose time to show is over."""
 
 _EVERY_SECONDS: Final = 0.5
 _AT_ONCE: Final = 200
@@ -76,7 +84,15 @@ class FaultVerifier:
         self._owns = owns
         self._book = CaseBook()
         self._ids: dict[tuple[str, str], int] = {}
-        self._follower = EventFollower(bus=bus, topics=settings.topics, take=self.take)
+        self._bus = bus
+        self._events = EventReader(
+            bus,
+            settings.topics,
+            client_id="historian-events",
+            take=self._take_recent,
+            since=lambda: from_micros(clock.now_us() - LOOK_BACK_US),
+            at_most=LOOK_BACK_RECORDS,
+        )
         self._sender = EventSender(bus=bus, topics=settings.topics, client_id="historian-verdicts")
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -124,18 +140,30 @@ class FaultVerifier:
         backoff = Backoff(limit_seconds=5.0)
         while not stopping.is_set():
             try:
-                await self._follower.follow(stopping)
+                await self._read(await Incarnation.present(self._bus), stopping)
                 backoff.reset()
             except BrokerUnavailable as error:
                 log.warning("faults cannot be followed: %s", error)
                 await pause(backoff.next_pause(), stopping)
+
+    async def _read(self, incarnation: Incarnation, stopping: asyncio.Event) -> None:
+        """Read events until ``stopping``, or until the broker is another one."""
+
+        async def goes_on() -> bool:
+            return not stopping.is_set() and await incarnation.lasts()
+
+        await self._events.session(incarnation.cluster, goes_on=goes_on)
+
+    def _take_recent(self, event: Event, time_us: int) -> None:
+        if time_us >= clock.now_us() - LOOK_BACK_US:
+            self.take(event)
 
     async def _verify(self, stopping: asyncio.Event) -> None:
         backoff = Backoff(limit_seconds=5.0)
         try:
             while not stopping.is_set():
                 try:
-                    verdicts = await self.look(time.time_ns() // 1000)
+                    verdicts = await self.look(clock.now_us())
                     if verdicts:
                         await self._tell(verdicts)
                     backoff.reset()

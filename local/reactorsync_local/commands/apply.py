@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from reactorsync_local.applying import plan_changes, write_changes
-from reactorsync_local.arguments import FilesOption, ServerOption, run
+from reactorsync_local.arguments import FilesOption, ManifestNamespaceOption, ServerOption, run
 from reactorsync_local.client import ApiClient
 from reactorsync_local.console import write_line
 from reactorsync_local.kinds import full_name
@@ -21,6 +21,7 @@ def apply(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything and write nothing.")
     ] = False,
+    namespace: ManifestNamespaceOption = None,
     server: ServerOption = None,
 ) -> None:
     """Create or update what manifests declare.
@@ -28,7 +29,7 @@ def apply(
     All files are read and checked before the first write: with a problem in any of them, nothing
     of any of them is applied.
     """
-    run(_apply(read_manifests(files), server, dry_run=dry_run))
+    run(_apply(read_manifests(files, namespace=namespace), server, dry_run=dry_run))
 
 
 async def _apply(manifests: Sequence[Manifest], server: str | None, *, dry_run: bool) -> None:

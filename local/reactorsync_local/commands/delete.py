@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from reactorsync_local.arguments import FilesOption, NamespaceOption, ServerOption, run
+from reactorsync_local.arguments import FilesOption, ManifestNamespaceOption, ServerOption, run
 from reactorsync_local.client import ApiClient
 from reactorsync_local.console import tell_error, write_line
 from reactorsync_local.errors import Refused
@@ -23,7 +23,7 @@ def delete(
         list[str] | None, typer.Argument(metavar="[NAME]...", show_default=False)
     ] = None,
     files: FilesOption = [],  # noqa: B006 - typer copies it
-    namespace: NamespaceOption = "default",
+    namespace: ManifestNamespaceOption = None,
     server: ServerOption = None,
 ) -> None:
     """Delete objects by name, or those that manifests name. History stays; faults are lifted."""
@@ -33,11 +33,11 @@ def delete(
         if not names:
             raise typer.BadParameter("which? Write KIND NAME...")
         info = parse_kind(kind)
-        wanted = [(info, namespace, check_name(name)) for name in names]
+        wanted = [(info, namespace or "default", check_name(name)) for name in names]
     else:
         wanted = [
             (kind_of(item.resource), item.resource.metadata.namespace, item.resource.metadata.name)
-            for item in read_manifests(files)
+            for item in read_manifests(files, namespace=namespace)
         ]
     run(_delete(wanted, server))
 

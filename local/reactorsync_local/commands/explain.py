@@ -47,7 +47,7 @@ def explain(
         typer.Argument(
             metavar="WHAT...",
             help="A scenario's name or manifest; a field as `reactor.spec.telemetry`; "
-            "`faults`, `fault PumpTrip`, `signals`, `signal NAME`, `designs` or `design NAME`.",
+            "`faults`, `signals` or `designs` for what there is, or the name of one as `PumpTrip`.",
             show_default=False,
         ),
     ],
@@ -62,6 +62,10 @@ def explain(
         return
     if rest:
         raise typer.BadParameter("explain one thing at a time")
+    if (catalogue := _catalogue_of(first)) is not None:
+        for line in catalogue.one(first):
+            write_line(line)
+        return
     if first == STANDARD_INPUT or Path(first).exists() or first.endswith((".yaml", ".yml")):
         run(_explain_files(first, server))
     elif (doc := find_field(first)) is not None:
@@ -69,6 +73,18 @@ def explain(
             write_line(line)
     else:
         run(_explain_stored(namespace, first, server))
+
+
+def _catalogue_of(name: str) -> _Catalogue | None:
+    """Return the catalogue that has this entry: names are unique, and no scenario can have one."""
+    return next((one for one in (_FAULTS, _SIGNALS, _DESIGNS) if name in one.names), None)
+
+
+def _guess(name: str) -> str | None:
+    """Return what may have been meant by what is no name of anything."""
+    known = {one.lower(): one for each in (_FAULTS, _SIGNALS, _DESIGNS) for one in each.names}
+    close = get_close_matches(name.lower().replace("-", "_"), known, n=1, cutoff=0.8)
+    return f"did you mean {known[close[0]]}?" if close else None
 
 
 def _catalogue_entry(catalogue: str, names: Sequence[str]) -> Lines:
@@ -97,8 +113,8 @@ async def _explain_stored(namespace: str, name: str, server: str | None) -> None
         if not isinstance(scenario, AnomalyScenario):
             raise BadInput(
                 f"nothing to explain: {name!r} is no scenario in namespace {namespace}, no file, "
-                "field or catalogue",
-                hint="`reactorsync explain --help` lists what can be explained",
+                "field, fault, signal or design",
+                hint=_guess(name) or "`reactorsync explain --help` lists what can be explained",
             )
         _print(scenario, await client.reactors(Selection(namespace=namespace)))
 

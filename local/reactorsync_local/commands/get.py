@@ -14,7 +14,7 @@ import typer
 from reactorsync.resources import Resource
 from reactorsync_local.arguments import ServerOption, run
 from reactorsync_local.client import ApiClient, Selection
-from reactorsync_local.console import tell, write_line, write_raw
+from reactorsync_local.console import tell, terminal_width, write_line, write_raw
 from reactorsync_local.kinds import KindInfo, check_name, full_name, parse_kind
 from reactorsync_local.rendering.columns import resource_table
 from reactorsync_local.rendering.documents import to_json, to_yaml
@@ -157,6 +157,7 @@ def _print(resources: Sequence[Resource], request: _Request, *, titles: bool) ->
                 datetime.now(UTC),
                 namespaces=request.selection.namespace is None,
                 wide=request.format is OutputFormat.WIDE,
+                width=terminal_width(),
             )
             for line in [table.titles, *table.rows] if titles else table.rows:
                 write_line(line)

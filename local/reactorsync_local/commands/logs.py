@@ -16,7 +16,8 @@ from reactorsync_local.console import write_line
 from reactorsync_local.errors import BadInput
 from reactorsync_local.log_lines import LogFollower, LogLine, files_of, log_files, read_logs
 from reactorsync_local.rendering.palette import ALARM, CAUTION, MUTED
-from reactorsync_local.state_dir import find_state_dir
+from reactorsync_local.server import find_server
+from reactorsync_local.state_dir import find_state_dir, folder_behind
 
 _DEFAULT_LINES: Final = 100
 _POLL_SECONDS: Final = 0.25
@@ -62,13 +63,21 @@ def logs(
 def _chosen(part: str | None, folder: Path) -> dict[str, Path]:
     files = log_files(folder)
     if not files:
-        raise BadInput(f"there are no logs in {folder}", hint="`reactorsync up` writes some")
+        raise BadInput(f"there are no logs in {folder}", hint=_where_else())
     if part is None:
         return files
     chosen = files_of(part, files)
     if not chosen:
         raise BadInput(f"no part {part!r} has a log", hint=f"there are {', '.join(files)}")
     return chosen
+
+
+def _where_else() -> str:
+    """Say where logs may be found, or how they come to be."""
+    elsewhere = folder_behind(find_server(None).port)
+    if elsewhere is None:
+        return "`reactorsync up` writes some"
+    return f"a fleet runs from elsewhere: `reactorsync logs --state-dir {elsewhere}`"
 
 
 def _print(lines: Iterable[LogLine], *, prefixed: bool) -> None:

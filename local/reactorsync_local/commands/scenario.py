@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
@@ -15,7 +16,7 @@ from reactorsync.resources.scenario import ScenarioMode, ScenarioState
 from reactorsync.resources.scenario_status import RunPhase
 from reactorsync_local.arguments import NamespaceOption, ServerOption, run
 from reactorsync_local.client import ApiClient, Selection
-from reactorsync_local.console import tell, write_line
+from reactorsync_local.console import tell, terminal_width, write_line
 from reactorsync_local.errors import CommandError
 from reactorsync_local.kinds import SCENARIOS, full_name
 from reactorsync_local.rendering.columns import refusal_of, resource_table
@@ -27,6 +28,9 @@ scenario_app = typer.Typer(help="Run, abort and list scenarios.", no_args_is_hel
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the scenario.")]
 
 _POLL_SECONDS: Final = 1.0
+ANSWER_SECONDS = 5.0
+"""How long to wait for what the operator makes of a request."""
+_ANSWER_POLL_SECONDS: Final = 0.2
 _OUTCOME_SECONDS: Final = 60.0
 """How long after its end a run may take to be judged: the last targets still report."""
 
@@ -40,7 +44,7 @@ def run_scenario(
     namespace: NamespaceOption = "default",
     server: ServerOption = None,
 ) -> None:
-    """Start a new run of a scenario, also of an aborted or completed one."""
+    """Ask for a new run of a scenario, also of an aborted or completed one."""
     run(_run(namespace, name, server, wait=wait))
 
 
@@ -69,11 +73,61 @@ def list_scenarios(
 async def _run(namespace: str, name: str, server: str | None, *, wait: bool) -> None:
     async with ApiClient(find_server(server)) as client:
         started = await client.rerun(namespace, name)
-        write_line(f"{full_name(started)} run started")
-        if started.spec.mode is ScenarioMode.DRY_RUN:
+        write_line(f"{full_name(started)} run requested")
+        is_dry = started.spec.mode is ScenarioMode.DRY_RUN
+        if is_dry:
             tell("It is a dry run: targets are resolved, nothing is injected.")
-        if wait:
+        if wait and not is_dry:
             await _follow(client, started)
+        else:
+            await _tell_answer(client, started)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the operator made of a request for a run."""
+
+    text: str
+    refused: bool = False
+
+
+def answer_of(scenario: AnomalyScenario) -> Answer | None:
+    """Return what became of the run asked for last, ``None`` before the operator has looked."""
+    status = scenario.status
+    if status.observed_generation != scenario.metadata.generation:
+        return None
+    if refusal := _refusal(scenario):
+        return Answer(f"no run begins: {refusal}", refused=True)
+    if scenario.spec.mode is ScenarioMode.DRY_RUN:
+        return Answer(status.summary)
+    if status.run is not None and status.run.token == scenario.spec.run_token:
+        return Answer(status.summary or status.run.phase.value)
+    ready = condition_of(status.conditions, "Ready")
+    if ready is None or ready.status is ConditionStatus.TRUE:
+        return Answer(f"no run has begun: {status.summary}")
+    return Answer(f"no run has begun: {': '.join(filter(None, (ready.reason, ready.message)))}")
+
+
+async def _tell_answer(client: ApiClient, asked: AnomalyScenario) -> None:
+    """Say what became of a request, or that nobody has said so in time."""
+    meta = asked.metadata
+    give_up = time.monotonic() + ANSWER_SECONDS
+    while True:
+        found = await client.get(SCENARIOS, meta.namespace, meta.name)
+        assert isinstance(found, AnomalyScenario)  # noqa: S101 - the kind asked for
+        if (answer := answer_of(found)) is not None:
+            if answer.refused:
+                raise _with_hint(answer.text, meta.namespace, meta.name)
+            tell(answer.text)
+            return
+        if time.monotonic() > give_up:
+            tell("no operator has taken it up yet: is one running? `reactorsync doctor` looks")
+            return
+        await asyncio.sleep(_ANSWER_POLL_SECONDS)
+
+
+def _with_hint(text: str, namespace: str, name: str) -> CommandError:
+    return CommandError(text, hint=f"see `reactorsync describe anom {name} -n {namespace}`")
 
 
 async def _follow(client: ApiClient, started: AnomalyScenario) -> None:
@@ -98,16 +152,11 @@ async def _follow(client: ApiClient, started: AnomalyScenario) -> None:
                     run_name = f"{full_name(found)} run {current.number}"
                     write_line(f"{run_name} {current.phase.value.lower()}")
                     if failure := failure_of(found):
-                        raise CommandError(
-                            f"run {current.number} did not succeed: {failure}",
-                            hint=f"see `reactorsync describe anom {meta.name} -n {meta.namespace}`",
-                        )
+                        told = f"run {current.number} did not succeed: {failure}"
+                        raise _with_hint(told, meta.namespace, meta.name)
                     return
         elif refusal := _refusal(found):
-            raise CommandError(
-                f"no run begins: {refusal}",
-                hint=f"see `reactorsync describe anom {meta.name} -n {meta.namespace}`",
-            )
+            raise _with_hint(f"no run begins: {refusal}", meta.namespace, meta.name)
         await asyncio.sleep(_POLL_SECONDS)
 
 
@@ -164,7 +213,12 @@ async def _list(namespace: str | None, server: str | None) -> None:
             tell("No scenarios; `reactorsync apply -f samples/scenarios` declares some.")
             return
         table = resource_table(
-            SCENARIOS, scenarios, datetime.now(UTC), namespaces=namespace is None, wide=False
+            SCENARIOS,
+            scenarios,
+            datetime.now(UTC),
+            namespaces=namespace is None,
+            wide=False,
+            width=terminal_width(),
         )
         for line in [table.titles, *table.rows]:
             write_line(line)

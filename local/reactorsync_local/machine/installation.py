@@ -23,6 +23,7 @@ from reactorsync_local.machine.probes import Probes
 from reactorsync_local.machine.progress import Progress
 from reactorsync_local.machine.samples import apply_sample_fleet, find_sample_fleet
 from reactorsync_local.server import API_URL, Server, find_token
+from reactorsync_local.state_dir import DATABASE_FILE_NAME
 from reactorsync_local.supervisor import (
     LocalError,
     LogFile,
@@ -110,7 +111,7 @@ class Installation:
         await self._supervisor.start(
             postgres.service(stage=SERVERS_STAGE), broker.service(stage=SERVERS_STAGE)
         )
-        url_file = self._state_dir / "database-url"
+        url_file = self._state_dir / DATABASE_FILE_NAME
         write_private(url_file, postgres.database_url)
         return Surroundings(
             database_url_file=url_file,

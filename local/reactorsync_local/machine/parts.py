@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from reactorsync import clock
 from reactorsync.wire.topics import Topics
 from reactorsync_local.machine.probes import Probes
 from reactorsync_local.supervisor import Command, Pool, Service, Supervisor
@@ -81,7 +81,7 @@ def topics_of_now() -> dict[str, int]:
     A broker that has just forgotten everything makes what a client still asks for, with a number of
     partitions of its own choice, unless the topics are there first.
     """
-    return {spec.name: spec.partitions for spec in TOPICS.live(time.time_ns() // 1000)}
+    return {spec.name: spec.partitions for spec in TOPICS.live(clock.now_us())}
 
 
 class Parts:

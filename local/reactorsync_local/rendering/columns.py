@@ -17,7 +17,7 @@ from reactorsync.resources import (
 )
 from reactorsync.resources.meta import ConditionStatus
 from reactorsync.resources.reactor import HealthState, ReactorState
-from reactorsync.resources.scenario import ScenarioState
+from reactorsync.resources.scenario import ScenarioMode, ScenarioState
 from reactorsync.resources.scenario_status import RunPhase
 from reactorsync_local.kinds import REACTORS, KindInfo
 from reactorsync_local.rendering.palette import ALARM, CAUTION, MUTED, health_text
@@ -28,6 +28,10 @@ from reactorsync_local.rendering.times import age, short_duration, timestamp
 HELD: Final = "Held"
 """The phase of a run whose clock stands still."""
 
+_DRY_RUN: Final = "DryRun"
+_MISSED: Final = "Missed"
+"""What is said of a run that nobody was there to begin; also the reason of its ``Succeeded``."""
+
 _REFUSALS: Final = {
     "GuardTripped": "Refused",
     "EnvironmentMismatch": "Refused",
@@ -36,14 +40,24 @@ _REFUSALS: Final = {
 
 
 def resource_table(
-    kind: KindInfo, resources: Sequence[Resource], now: datetime, *, namespaces: bool, wide: bool
+    kind: KindInfo,
+    resources: Sequence[Resource],
+    now: datetime,
+    *,
+    namespaces: bool,
+    wide: bool,
+    width: int | None = None,
 ) -> TableLines:
-    """Return the table of objects of one kind; ages are as of ``now``."""
+    """Return the table of objects of one kind; ages are as of ``now``.
+
+    Into a ``width`` fits as much of the scenarios' status as there is room for; wide, all of it.
+    """
     if kind is REACTORS:
         reactors = [item for item in resources if isinstance(item, Reactor)]
         return render_table(reactor_columns(now, namespaces=namespaces), reactors, wide=wide)
     scenarios = [item for item in resources if isinstance(item, AnomalyScenario)]
-    return render_table(scenario_columns(now, namespaces=namespaces), scenarios, wide=wide)
+    columns = scenario_columns(now, namespaces=namespaces)
+    return render_table(columns, scenarios, wide=wide, width=None if wide else width)
 
 
 def health_of(reactor: Reactor) -> HealthState:
@@ -109,7 +123,7 @@ def reactor_columns(now: datetime, *, namespaces: bool) -> list[Column[Reactor]]
         Column("STATE", lambda rx: rx.spec.state.value, wide=True),
         Column("INTERVAL", _interval, wide=True),
         Column("GENERATOR", _generator, wide=True),
-        Column("SEEN", lambda rx: age(rx.status.last_telemetry_time, now), wide=True),
+        Column("STATUS-AGE", lambda rx: age(rx.status.last_telemetry_time, now), wide=True),
         Column("AGE", lambda rx: age(rx.metadata.creation_timestamp, now)),
     ]
     return columns if namespaces else columns[1:]
@@ -137,17 +151,26 @@ def scenario_phase(scenario: AnomalyScenario) -> str:
     run = scenario.status.run
     if refusal := refusal_of(scenario):
         return _REFUSALS[refusal.reason]
+    if scenario.spec.mode is ScenarioMode.DRY_RUN:
+        return _DRY_RUN
     if run is not None and run.held_since is not None:
         return HELD
+    if run is not None and run.phase is RunPhase.COMPLETED and _was_missed(scenario):
+        return _MISSED
     phase = run.phase if run is not None else RunPhase.PENDING
     if scenario.spec.state is ScenarioState.SUSPENDED and phase is not RunPhase.COMPLETED:
         return "Suspended"
     return phase.value
 
 
+def _was_missed(scenario: AnomalyScenario) -> bool:
+    outcome = condition_of(scenario.status.conditions, "Succeeded")
+    return outcome is not None and outcome.reason == _MISSED
+
+
 def _phase_cell(scenario: AnomalyScenario) -> Text:
     phase = scenario_phase(scenario)
-    style = CAUTION if phase in ("Running", *_REFUSALS.values()) else ""
+    style = CAUTION if phase in ("Running", _MISSED, *_REFUSALS.values()) else ""
     return Text(phase, style=MUTED if phase == "Aborted" else style)
 
 
@@ -205,10 +228,11 @@ def scenario_columns(now: datetime, *, namespaces: bool) -> list[Column[AnomalyS
         Column("READY", lambda anom: condition_text(anom, "Ready"), wide=True),
         Column("VERIFIED", lambda anom: condition_text(anom, "Verified"), wide=True),
         Column("DETECTED", detected_text, wide=True),
+        Column("SUCCEEDED", lambda anom: condition_text(anom, "Succeeded"), wide=True),
         Column("SCORE", _score),
         Column("NEXT", _next, wide=True),
-        Column("SUMMARY", lambda anom: anom.status.summary, wide=True),
         Column("AGE", lambda anom: age(anom.metadata.creation_timestamp, now)),
+        Column("STATUS", lambda anom: anom.status.summary, cut=True),
     ]
     return columns if namespaces else columns[1:]
 

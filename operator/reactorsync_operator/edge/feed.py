@@ -7,6 +7,7 @@ import gc
 import logging
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final, NoReturn
 
 from reactorsync.kube import ApiError, ApiUnavailable, JsonObject, KubeClient
@@ -22,8 +23,8 @@ from reactorsync.store.port import R
 from reactorsync_operator.edge.invalid_specs import InvalidSpecs
 from reactorsync_operator.edge.kopf_watch import PAGE, KopfWatch
 from reactorsync_operator.edge.mirror import Mirror, Sweep
-from reactorsync_operator.edge.namespaces import warn_of_missing
-from reactorsync_operator.edge.streams import WatchStreams
+from reactorsync_operator.edge.namespaces import is_gone, warn_of_missing
+from reactorsync_operator.edge.streams import Followed, WatchStreams
 from reactorsync_operator.metrics import CLOSED_NAMESPACES, MISSED_EVENTS, RELISTS, WATCH_AGE
 from reactorsync_operator.watcher import View, Views
 
@@ -41,6 +42,9 @@ GRACE_SECONDS: Final = 30.0
 DEAF_SWEEP_SECONDS: Final = 30.0
 """Time between two sweeps while a watch is deaf."""
 
+LONGEST_PAUSE_SECONDS: Final = 30.0
+"""How long a list that keeps failing is left alone at most."""
+
 _FORBIDDEN: Final = 403
 _GONE: Final = 410
 _ATTEMPTS: Final = 3
@@ -56,6 +60,7 @@ class KopfFeed:
 
     A namespace that refuses to be listed is closed: what is known of it stays as it was, the others
     go on, and each sweep tries again. Only when all of them refuse is there nothing to begin with.
+    One that is known to exist no longer is not closed but empty.
     """
 
     def __init__(
@@ -71,12 +76,13 @@ class KopfFeed:
         invalid: InvalidSpecs | None = None,
     ) -> None:
         self._client = client
-        self._swept = views.swept
+        self._swept, self._cleared_up = views.swept, views.cleared_up
+        self._clock = clock
         self._sweep_seconds = sweep_seconds
         self._limit_seconds = 2 * inactivity_seconds
         self._mirrors: dict[Kind, AnyMirror] = {
-            Kind.REACTOR: _mirror(Reactor, views.reactors, clock, invalid),
-            Kind.ANOMALY_SCENARIO: _mirror(AnomalyScenario, views.scenarios, clock, invalid),
+            Kind.REACTOR: self._mirror(Reactor, views.reactors, invalid),
+            Kind.ANOMALY_SCENARIO: self._mirror(AnomalyScenario, views.scenarios, invalid),
         }
         self._namespaces = None if namespaces is None else frozenset(namespaces)
         within = (None,) if namespaces is None else tuple(namespaces)
@@ -87,7 +93,7 @@ class KopfFeed:
             },
         }
         self._refusals: dict[tuple[str, Kind], str] = {}
-        self._clock = clock
+        self._gone: set[str] = set()
         self._next_sweep_at = float("inf")
         self._listed = asyncio.Event()
         self._sweep_soon = asyncio.Event()
@@ -127,7 +133,11 @@ class KopfFeed:
 
     def closed(self) -> Mapping[str, str]:
         """Return the namespaces that refuse to be listed, and what each of them answers."""
-        return {namespace: problem for (namespace, _), problem in self._refusals.items()}
+        return {
+            namespace: problem
+            for (namespace, _), problem in self._refusals.items()
+            if namespace not in self._gone
+        }
 
     def unwatched(self) -> Mapping[str, str]:
         """Return the watches that the API server forbids, by name of what to report."""
@@ -161,45 +171,64 @@ class KopfFeed:
         return max(map(self._streams.age, self._open_paths(kind)), default=0.0)
 
     def _open_paths(self, kind: Kind) -> list[str]:
-        closed = self.closed()
-        return [path for namespace, path in self._paths[kind].items() if namespace not in closed]
+        refusing = self._refusing_namespaces()
+        return [path for namespace, path in self._paths[kind].items() if namespace not in refusing]
+
+    def _refusing_namespaces(self) -> set[str]:
+        return {namespace for namespace, _ in self._refusals}
 
     def _serve_what_is_open(self) -> None:
         """Watch the namespaces that can be listed, and no others: kopf gives up over one."""
-        closed = self.closed()
-        CLOSED_NAMESPACES.set(len(closed))
+        CLOSED_NAMESPACES.set(len(self.closed()))
         for kind, paths in self._paths.items():
             is_open = self._open_paths(kind)
             self._streams.forget(set(paths.values()).difference(is_open))
-            self._streams.expect(dict.fromkeys(is_open, self._mirrors[kind].echoes))
+            mirror = self._mirrors[kind]
+            self._streams.expect(
+                {
+                    path: Followed(mirror.echoes, partial(mirror.count, namespace))
+                    for namespace, path in paths.items()
+                    if path in is_open
+                }
+            )
         if self._namespaces is not None:
-            self._watch.serve(self._namespaces.difference(closed))
+            self._watch.serve(self._namespaces.difference(self._refusing_namespaces()))
 
     async def _look_again(self) -> None:
         """Find out which namespaces can be listed now."""
         try:
             for kind, paths in self._paths.items():
                 for namespace, path in paths.items():
-                    with self._refusing(kind, namespace):
+                    with self._refusing(kind, namespace, lists_all=False):
                         await self._client.get(path, params={"limit": "1"})
         except (ApiUnavailable, ApiError) as error:
             log.warning("cannot look which namespaces are closed: %s", error)
         self._serve_what_is_open()
 
     @contextmanager
-    def _refusing(self, kind: Kind, namespace: str | None) -> Iterator[None]:
-        """Note whether a namespace refuses what is done in the context."""
+    def _refusing(
+        self, kind: Kind, namespace: str | None, *, lists_all: bool = True
+    ) -> Iterator[None]:
+        """Note whether a namespace refuses what is done in the context.
+
+        It is closed until all that it holds has been listed: what is not known is not gone.
+        """
         try:
             yield
         except ApiError as error:
             if namespace is None or error.code != _FORBIDDEN:
                 raise
-            if namespace not in self.closed():
+            if namespace not in self._refusing_namespaces():
                 log.error("namespace %s is closed to this operator: %s", namespace, error.message)
             self._refusals[namespace, kind] = error.message
         else:
-            if namespace is not None and self._refusals.pop((namespace, kind), None) is not None:
-                log.info("namespace %s lets %ss be listed again", namespace, kind)
+            if namespace is None or (namespace, kind) not in self._refusals:
+                return
+            if not lists_all:
+                self._sweep_soon.set()
+                return
+            del self._refusals[namespace, kind]
+            log.info("namespace %s lets %ss be listed again", namespace, kind)
 
     async def _look(self) -> NoReturn:
         while True:
@@ -220,7 +249,7 @@ class KopfFeed:
                     await asyncio.sleep(backoff.next_pause())
                 else:
                     outage.works()
-                    if self._open_paths(kind):
+                    if self._open_paths(kind) or not self.closed():
                         break
                     await asyncio.sleep(backoff.next_pause())
                 finally:
@@ -230,9 +259,13 @@ class KopfFeed:
     async def _keep_sweeping(self) -> NoReturn:
         self._next_sweep_at = self._clock() + self._sweep_seconds
         outage = OutageLog(log, "comparing with a full list")
+        backoff = Backoff(SOON_SECONDS, LONGEST_PAUSE_SECONDS)
         while True:
             is_regular = await self._wait_for_sweep()
+            # Before the list: a watch that begins while it is under way asks for another one.
+            self._sweep_soon.clear()
             missed: dict[Kind, int] = {}
+            closed = self.closed().keys()
             try:
                 for kind, mirror in self._mirrors.items():
                     if count := await self._sweep(kind, mirror, is_regular=is_regular):
@@ -240,10 +273,15 @@ class KopfFeed:
             except (ApiUnavailable, ApiError) as error:
                 # The watch, too, notices when the API server is away.
                 outage.fails(str(error))
-                await asyncio.sleep(SOON_SECONDS)
+                if not is_regular:
+                    self._sweep_soon.set()
+                await asyncio.sleep(backoff.next_pause())
                 continue
+            backoff.reset()
             outage.works()
             self._serve_what_is_open()
+            if closed - self.closed().keys():
+                self._cleared_up()
             if is_regular:
                 self._deaf = missed
                 pause = DEAF_SWEEP_SECONDS if missed else self._sweep_seconds
@@ -261,7 +299,6 @@ class KopfFeed:
                 await asyncio.sleep(SOON_SECONDS)
         except TimeoutError:
             return True
-        self._sweep_soon.clear()
         return False
 
     async def _sweep(self, kind: Kind, mirror: AnyMirror, *, is_regular: bool) -> int:
@@ -297,13 +334,41 @@ class KopfFeed:
             with self._refusing(kind, namespace):
                 async for page in self._pages(path):
                     mirror.take_page(sweep, page)
+        await self._look_for_gone()
         closed = self.closed()
-        for name in [name for name in sweep.known if name.partition("/")[0] in closed]:
-            # Not to be found is not to be gone.
-            del sweep.known[name]
+        for uid, name in list(sweep.known.items()):
+            if name.partition("/")[0] in closed:
+                # Not to be found is not to be gone.
+                del sweep.known[uid]
         mirror.finish_list(sweep)
         RELISTS.labels(kind).inc()
         return sweep
+
+    async def _look_for_gone(self) -> None:
+        """Find out which of the namespaces that refuse to be listed do not exist."""
+        gone = {one for one in self._refusing_namespaces() if await is_gone(self._client, one)}
+        for namespace in sorted(gone - self._gone):
+            log.warning("namespace %s does not exist: what was known of it is gone", namespace)
+        self._gone = gone
+
+    def _mirror(self, kind: type[R], view: View[R], invalid: InvalidSpecs | None) -> Mirror[R]:
+        # Its faults end, for whoever leads next does not know them; a plant goes on as published.
+        drops = kind is AnomalyScenario
+        if invalid is None:
+            return Mirror(kind, view, clock=self._clock, drops_unreadable=drops)
+
+        def accepted(uid: str) -> None:
+            invalid.accept(uid)
+            self._cleared_up()
+
+        return Mirror(
+            kind,
+            view,
+            clock=self._clock,
+            drops_unreadable=drops,
+            refused=invalid.refuse,
+            accepted=accepted,
+        )
 
     async def _pages(self, path: str) -> AsyncIterator[list[JsonObject]]:
         """Yield the pages of a list; the same object may come twice when it has to begin again."""
@@ -322,23 +387,6 @@ class KopfFeed:
             following = str(metadata_of(page).get("continue") or "")
             if not following:
                 return
-
-
-def _mirror(
-    kind: type[R], view: View[R], clock: Callable[[], float], invalid: InvalidSpecs | None
-) -> Mirror[R]:
-    # Its faults end, for whoever leads next does not know them; a plant goes on as published.
-    drops = kind is AnomalyScenario
-    if invalid is None:
-        return Mirror(kind, view, clock=clock, drops_unreadable=drops)
-    return Mirror(
-        kind,
-        view,
-        clock=clock,
-        drops_unreadable=drops,
-        refused=invalid.refuse,
-        accepted=invalid.accept,
-    )
 
 
 def _advice(error: ApiUnavailable | ApiError) -> str:

@@ -27,7 +27,8 @@ GONE_SECONDS: Final = 900.0
 class Sweep:
     """A list in progress: what was known when it began, and what the list said so far.
 
-    ``untold`` are versions by UID, and ``untold_deletions`` UIDs, that the list was first to tell.
+    ``known`` are names by UID, ``untold`` versions by UID, and ``untold_deletions`` UIDs, that the
+    list was first to tell.
     """
 
     known: dict[str, str]
@@ -36,8 +37,8 @@ class Sweep:
 
 
 @dataclass(frozen=True, slots=True)
-class _Unread:
-    """An object that cannot be read: ``namespace/name``, and the version that was met last."""
+class _Met:
+    """An object that the view may be without: ``namespace/name``, and the version met last."""
 
     name: str
     version: str
@@ -51,7 +52,8 @@ class Mirror(Generic[R]):
     is without an object while it cannot be read; otherwise it stays there as it was last known.
 
     Events and lists may come in any order: versions decide which is newer, and a UID that is gone
-    never comes back.
+    never comes back. What the view itself does not keep, one that is being deleted, is known as it
+    was met last.
     """
 
     def __init__(
@@ -72,7 +74,8 @@ class Mirror(Generic[R]):
         self._accepted = accepted
         self._name = Kind(kind.model_fields["kind"].default)
         self._gone: dict[str, float] = {}
-        self._unreadable: dict[str, _Unread] = {}
+        self._unreadable: dict[str, _Met] = {}
+        self._left_out: dict[str, _Met] = {}
         self._sweep: Sweep | None = None
 
     def told(self, type_: str | None, body: Mapping[str, Any]) -> None:
@@ -90,6 +93,16 @@ class Mirror(Generic[R]):
         self._note(None, body)
         return True
 
+    def count(self, namespace: str | None) -> int:
+        """Return how many objects are known in a namespace, ``None`` for all of them.
+
+        Those that cannot be read do not count: nobody says that they are known as they are.
+        """
+        names = [*self._view.names(), *(met.name for met in self._left_out.values())]
+        if namespace is None:
+            return len(names)
+        return sum(name.partition("/")[0] == namespace for name in names)
+
     def _note(self, type_: str | None, body: Mapping[str, Any]) -> str:
         """Note that the watch has told of an object; return its UID."""
         WATCH_EVENTS.labels(self._name).inc()
@@ -105,11 +118,11 @@ class Mirror(Generic[R]):
     def begin_sweep(self) -> Sweep:
         """Begin to compare with a list, which must not have been asked for before."""
         self._forget_old()
-        known = {unread.name: uid for uid, unread in self._unreadable.items()}
+        known = {uid: met.name for uid, met in (self._unreadable | self._left_out).items()}
         for name in self._view.names():
             resource = self._view.get(name)
             if resource is not None:
-                known[name] = str(resource.metadata.uid)
+                known[str(resource.metadata.uid)] = name
         self._sweep = Sweep(known)
         return self._sweep
 
@@ -117,14 +130,13 @@ class Mirror(Generic[R]):
         """Take in what one page of the list holds."""
         for body in items:
             uid, version = _identity(body)
-            if sweep.known.get(_name(body)) == uid:
-                del sweep.known[_name(body)]
+            sweep.known.pop(uid, None)
             if self._put(body):
                 sweep.untold[uid] = version
 
     def finish_list(self, sweep: Sweep) -> None:
         """Drop what was known when the list began and is not in it."""
-        for name, uid in sweep.known.items():
+        for uid, name in sweep.known.items():
             if self._remove(name, uid):
                 sweep.untold_deletions.add(uid)
 
@@ -147,16 +159,23 @@ class Mirror(Generic[R]):
             return False
         self._can_be_read(uid)
         self._view.put(resource)
+        if self._kept(_name(body), uid) is None:
+            self._left_out[uid] = _Met(_name(body), version)
+        else:
+            self._left_out.pop(uid, None)
         return True
 
     def _is_known(self, body: Mapping[str, Any]) -> bool:
         uid, version = _identity(body)
-        known = self._view.get(_name(body))
-        return (
-            known is not None
-            and str(known.metadata.uid) == uid
-            and not is_newer(version, known.metadata.resource_version)
-        )
+        kept, met = self._kept(_name(body), uid), self._left_out.get(uid)
+        known = [] if kept is None else [kept.metadata.resource_version]
+        known += [] if met is None else [met.version]
+        return any(not is_newer(version, one) for one in known)
+
+    def _kept(self, name: str, uid: str) -> R | None:
+        """Return an object as the view has it, ``None`` when it has none or another one."""
+        kept = self._view.get(name)
+        return kept if kept is not None and str(kept.metadata.uid) == uid else None
 
     def _pass_over(self, body: Mapping[str, Any], error: Unreadable) -> None:
         """Do without an object, or leave it as it was last known, and log that once."""
@@ -164,7 +183,7 @@ class Mirror(Generic[R]):
         name = _name(body)
         self._refused(body, error)
         is_new = uid not in self._unreadable
-        self._unreadable[uid] = _Unread(name, version)
+        self._unreadable[uid] = _Met(name, version)
         if self._drops_unreadable:
             self._drop(name, uid)
         if is_new:
@@ -178,12 +197,12 @@ class Mirror(Generic[R]):
 
     def _remove(self, name: str, uid: str) -> bool:
         self._gone[uid] = self._clock()
+        self._left_out.pop(uid, None)
         self._can_be_read(uid)
         return self._drop(name, uid)
 
     def _drop(self, name: str, uid: str) -> bool:
-        known = self._view.get(name)
-        if known is None or str(known.metadata.uid) != uid:
+        if self._kept(name, uid) is None:
             return False
         self._view.remove(name)
         return True

@@ -69,18 +69,27 @@ class SievedWatch(_Sieved):
 
 
 class SievedList(_Sieved):
-    """One page of a list, without the objects that are ``known`` as they are in it."""
+    """One page of a list, without the objects that are ``known`` as they are in it.
 
-    def __init__(self, source: aiohttp.StreamReader, known: Known) -> None:
+    ``sieved`` is called with how many those are, and whether this is the last page.
+    """
+
+    def __init__(
+        self, source: aiohttp.StreamReader, known: Known, sieved: Callable[[int, bool], None]
+    ) -> None:
         super().__init__(source)
         self._known = known
+        self._sieved = sieved
 
     async def read(self, n: int = -1) -> bytes:
         """Return the whole page."""
         page = await self._source.read(n)
         try:
             document = from_json(page)
-            document["items"] = [one for one in document["items"] if not self._known(one)]
+            listed = document["items"]
+            document["items"] = [one for one in listed if not self._known(one)]
+            is_last = not document["metadata"].get("continue")
         except (ValueError, KeyError, TypeError):
             return page
+        self._sieved(len(listed) - len(document["items"]), is_last)
         return to_json(document)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from reactorsync.bus.port import Bus
@@ -14,15 +14,14 @@ from reactorsync.planning.targets import Candidate
 from reactorsync.planning.timeline import SECOND_US, Window
 from reactorsync.resources import AnomalyScenario
 from reactorsync.resources.scenario_status import Run
-from reactorsync.wire.frame import Frame
 from reactorsync.wire.topics import Topics
 from reactorsync_operator.metrics import HTTP_ASKS, OPEN_PROBES
 from reactorsync_operator.probes.checks import (
     AlarmCheck,
     DiagnosisCheck,
+    FrameCheck,
     SightingCheck,
     TargetCheck,
-    TelemetryCheck,
 )
 from reactorsync_operator.probes.http_asker import HttpAsker, Refused
 from reactorsync_operator.probes.port import Sightings
@@ -30,6 +29,9 @@ from reactorsync_operator.probes.telemetry_reader import TelemetryReader
 from reactorsync_operator.probes.watch import LAG_US, Entry, Question, Watch
 from reactorsync_operator.reconcile.observed import ProbeOutcome
 from reactorsync_operator.reconcile.probing import PlacedProbe, is_over, place_probes
+
+if TYPE_CHECKING:
+    from reactorsync.wire.frame import Frame
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +146,7 @@ class ProbeRunner:
         for watch, entry in list(self._entries()):
             # Clocks differ a little: whether a tick counts is told by its own time.
             window = entry.lies_at(now_us, lead_us=_LEAD_US)
-            if window is None or watch.stands_still or not isinstance(entry.check, TelemetryCheck):
+            if window is None or watch.stands_still or not isinstance(entry.check, FrameCheck):
                 continue
             if entry.check.see(frame, window):
                 self._tell(watch, now_us, urgent=entry.check.passed)
@@ -199,6 +201,8 @@ class ProbeRunner:
     def _check(self, placed: PlacedProbe, namespace: str) -> TargetCheck | Question | None:
         probe, needs_all = placed.probe, placed.needs_all
         if probe.telemetry is not None:
+            from reactorsync_operator.probes.telemetry_check import TelemetryCheck
+
             return TelemetryCheck(
                 probe.telemetry,
                 namespace=namespace,
@@ -297,7 +301,7 @@ class ProbeRunner:
         return frozenset(
             shard
             for watch, entry in self._entries()
-            if isinstance(entry.check, TelemetryCheck)
+            if isinstance(entry.check, FrameCheck)
             and not watch.stands_still
             and entry.lies_at(now_us, lead_us=_LEAD_US) is not None
             for shard in entry.check.shards

@@ -6,13 +6,15 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from reactorsync.bus.port import Bus, Consumer, Partition, Record
 from reactorsync.planning.timeline import SECOND_US
 from reactorsync.wire.errors import UndecodableRecord
-from reactorsync.wire.frame import Frame, decode_frame
 from reactorsync.wire.topics import Topics
+
+if TYPE_CHECKING:
+    from reactorsync.wire.frame import Frame
 
 log = logging.getLogger(__name__)
 
@@ -136,6 +138,8 @@ class TelemetryReader:
                 self._unsettled.discard(partition)
 
     def _decode(self, record: Record) -> None:
+        from reactorsync.wire.frame import decode_frame
+
         try:
             frame = decode_frame(record.value or b"")
         except UndecodableRecord as error:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
+from reactorsync.planning.schedule import is_live
 from reactorsync.planning.wording import counted
 from reactorsync.resources import (
     AnomalyScenario,
@@ -23,7 +25,7 @@ from reactorsync.resources import (
 from reactorsync.resources.reactor import ActiveFault
 from reactorsync.resources.scenario import ScenarioState
 from reactorsync.resources.scenario_status import Run, RunPhase
-from reactorsync_operator.reconcile.conditions import SUSPENDED
+from reactorsync_operator.reconcile.conditions import STALLED, SUSPENDED
 from reactorsync_operator.reconcile.event_kinds import (
     EXPIRED,
     FAULT_ACTIVE,
@@ -37,6 +39,7 @@ from reactorsync_operator.reconcile.event_kinds import (
     RUN_ABORTED,
     RUN_BEGAN,
     SCENARIO_EVENTS,
+    SPEC_REPAIRED,
     STATUS_REFUSED,
     TRIP_RESET,
     TRIPPED,
@@ -93,6 +96,8 @@ def announce_refusal() -> Announcement:
 def _of_reactor(before: ReactorStatus, after: ReactorStatus) -> Iterator[Announcement]:
     for kind, condition in _turned(REACTOR_EVENTS, before.conditions, after.conditions):
         yield _announcement(kind, message=condition.message)
+    if _was_repaired(before.conditions, after.conditions):
+        yield _announcement(SPEC_REPAIRED, outcome="")
     began = _missing_in(before.active_faults, after.active_faults)
     if began:
         yield _announcement(FAULT_ACTIVE, faults=_named(began))
@@ -116,7 +121,7 @@ def _of_scenario(before: AnomalyScenario, after: AnomalyScenario) -> Iterator[An
             RUN_BEGAN,
             run=run,
             targets=counted(status.targets.selected, "reactor"),
-            end=f"{status.run.end_time:%Y-%m-%dT%H:%M:%SZ}",
+            end=_moment(status.run.end_time),
         )
     for kind, condition in _turned(
         SCENARIO_EVENTS, before.status.conditions, after.status.conditions
@@ -130,6 +135,8 @@ def _of_scenario(before: AnomalyScenario, after: AnomalyScenario) -> Iterator[An
             recovered=status.targets.recovered,
             score=f", score {status.score}" if status.score is not None else "",
         )
+    if _was_repaired(before.status.conditions, status.conditions):
+        yield _announcement(SPEC_REPAIRED, outcome=_going_on(after))
     failed = _newly_failed(before.status, after)
     if failed:
         yield _announcement(PROBES_NOT_PASSED, run=run, probes=_listed(failed))
@@ -176,6 +183,25 @@ def _newly_failed(before: AnomalyScenarioStatus, after: AnomalyScenario) -> list
         for probe in after.status.probes
         if probe.passed is False and probe.name in wanted - failed
     ]
+
+
+def _was_repaired(before: list[Condition], after: list[Condition]) -> bool:
+    """Return whether the spec is valid that was not."""
+    was, is_ = (condition_of(conditions, STALLED) for conditions in (before, after))
+    reason = INVALID_SPEC.reason
+    return was is not None and was.reason == reason and (is_ is None or is_.reason != reason)
+
+
+def _going_on(scenario: AnomalyScenario) -> str:
+    """Return what is to be said of a run whose faults were lifted while the spec was not valid."""
+    run = scenario.status.run
+    if run is None or run.phase is not RunPhase.RUNNING or not is_live(scenario):
+        return ""
+    return f": run {run.number} goes on, and its faults act again, until {_moment(run.end_time)}"
+
+
+def _moment(time: datetime) -> str:
+    return f"{time:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _was(conditions: list[Condition], type_: str) -> bool:

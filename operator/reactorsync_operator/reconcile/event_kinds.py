@@ -58,6 +58,7 @@ class EventReason(StrEnum):
     EXPIRED = "Expired"
     KEPT = "DeletionRefused"
     STATUS_REFUSED = "StatusRefused"
+    SPEC_REPAIRED = "SpecRepaired"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,14 @@ INVALID_SPEC: Final = _warning(
 )
 """Of both kinds."""
 
+SPEC_REPAIRED: Final = _normal(
+    EventReason.SPEC_REPAIRED,
+    Action.VALIDATE,
+    "the spec is valid again{outcome}",
+    "`Stalled` was True with reason InvalidSpec",
+)
+"""Of both kinds."""
+
 STATUS_REFUSED: Final = _warning(
     EventReason.STATUS_REFUSED,
     Action.VALIDATE,
@@ -142,6 +151,7 @@ TRIP_RESET: Final = _normal(
 
 REACTOR_EVENTS: Final = (
     INVALID_SPEC,
+    SPEC_REPAIRED,
     PLAN_FAILED,
     _normal(ReactorReason.STREAMING, Action.SIMULATE, "{message}", (READY, _TRUE)),
     _normal(ReactorReason.SUSPENDED, Action.SUSPEND, "{message}", (READY, _TRUE)),
@@ -165,7 +175,7 @@ PROBING: Final = _normal(
 RUN_BEGAN: Final = _normal(
     EventReason.RUN_BEGAN,
     Action.INJECT,
-    "run {run} began on {targets}, until {end}",
+    "run {run} began with {targets} chosen, until {end}",
     "`status.run.phase` becomes Running",
 )
 PROBES_NOT_PASSED: Final = _warning(
@@ -204,6 +214,7 @@ KEPT: Final = _warning(
 
 SCENARIO_EVENTS: Final = (
     INVALID_SPEC,
+    SPEC_REPAIRED,
     PLAN_FAILED,
     _normal(ScenarioReason.DRY_RUN, Action.RESOLVE, "{summary}", (READY, _TRUE)),
     _warning(ScenarioReason.NO_TARGETS, Action.RESOLVE, "{message}", (READY, _FALSE)),
@@ -233,6 +244,8 @@ SCENARIO_EVENTS: Final = (
     _warning(ScenarioReason.ABORT_CONDITION_MET, Action.FINISH, "{message}", (SUCCEEDED, _FALSE)),
     _warning(ScenarioReason.STEADY_STATE_NOT_MET, Action.FINISH, "{message}", (SUCCEEDED, _FALSE)),
     _warning(ScenarioReason.PROBES_FAILED, Action.FINISH, "{message}", (SUCCEEDED, _FALSE)),
+    _warning(ScenarioReason.NO_TARGETS, Action.FINISH, "{message}", (SUCCEEDED, _FALSE)),
+    _warning(ScenarioReason.CONFLICT, Action.FINISH, "{message}", (SUCCEEDED, _FALSE)),
     _warning(ScenarioReason.TARGETS_FAILED, Action.FINISH, "{message}", (SUCCEEDED, _FALSE)),
     _warning(ScenarioReason.NOT_INJECTED, Action.FINISH, "{message}", (SUCCEEDED, _FALSE)),
     _warning(ScenarioReason.PARTLY_INJECTED, Action.FINISH, "{message}", (SUCCEEDED, _FALSE)),

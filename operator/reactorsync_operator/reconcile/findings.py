@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
 from reactorsync.planning.compose import CONFLICT
 from reactorsync.planning.targets import INAPPLICABLE, NOT_FOUND, SUSPENDED
 from reactorsync.planning.wording import counted
+from reactorsync.resources import Condition, ConditionStatus
 from reactorsync.resources.scenario import ScenarioMode, ScenarioState
-from reactorsync.resources.scenario_status import RunPhase
+from reactorsync.resources.scenario_status import Run, RunPhase, TargetFailure
 from reactorsync_operator.reconcile.conditions import Finding, false, true, unknown
 from reactorsync_operator.reconcile.facts import REPORT_WITHIN, Facts
 from reactorsync_operator.reconcile.reasons import ScenarioReason
@@ -32,16 +34,17 @@ _CAUSES: Final = {
 def targets_resolved(facts: Facts) -> Finding:
     """Say whether there is anything to act on, and all of it that the spec names."""
     counts, missing = facts.counts, facts.missing
-    if counts.selected == 0:
-        return false(ScenarioReason.NO_TARGETS, "no reactor matches")
+    if facts.chosen == 0:
+        return false(ScenarioReason.NO_TARGETS, f"no reactor matches{_gone(facts)}")
     if missing:
         more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
         return false(
             ScenarioReason.TARGETS_MISSING,
-            f"{counted(counts.selected, 'reactor')} chosen, but there is none named "
+            f"{counted(facts.chosen, 'reactor')} chosen, but there is none named "
             f"{', '.join(missing[:_NAMED])}{more}",
         )
     message = f"{counts.selected} of {counted(counts.matched, 'matching reactor')} chosen"
+    message += _gone(facts)
     if counts.failed:
         message += f"; {_causes(facts)}"
     return true(ScenarioReason.RESOLVED, message)
@@ -54,10 +57,9 @@ def injected(facts: Facts) -> Finding:
         return false(ScenarioReason.DRY_RUN)
     if run is None:
         return unknown(ScenarioReason.NOT_STARTED)
-    reported = facts.expected - facts.awaited
-    progress = f"{reported} of {counted(facts.expected, 'target')} reported the fault acting"
-    if facts.expected > 0 and facts.awaited == 0:
-        return true(ScenarioReason.ALL_INJECTED, progress)
+    progress = f"{counts.injected} of {counted(facts.targets, 'target')} reported the fault acting"
+    if counts.injected and facts.awaited == 0:
+        return true(ScenarioReason.ALL_INJECTED, progress + _gone(facts))
     if not facts.run_is_open:
         if facts.ending is not None and counts.injected == 0:
             return false(ScenarioReason.NOT_INJECTED, facts.ending.message)
@@ -67,6 +69,8 @@ def injected(facts: Facts) -> Finding:
             return unknown(ScenarioReason.NOT_REPORTED, _lost(progress))
         if counts.injected:
             return false(ScenarioReason.PARTLY_INJECTED, progress)
+        if facts.acted_on_none:
+            return _nothing_to_act_on(facts)
         return false(ScenarioReason.NOT_INJECTED, progress)
     if run.phase is RunPhase.PROBING:
         return false(ScenarioReason.PROBING)
@@ -74,6 +78,8 @@ def injected(facts: Facts) -> Finding:
         return false(ScenarioReason.WAITING_FOR_START)
     if facts.spec.state is ScenarioState.SUSPENDED:
         return false(ScenarioReason.SUSPENDED, progress)
+    if facts.refusal is not None:
+        return false(facts.refusal.reason, progress)
     if facts.expected == 0:
         return _nothing_to_act_on(facts)
     return false(ScenarioReason.INJECTING, progress)
@@ -141,20 +147,20 @@ def succeeded(facts: Facts) -> Finding:
         return false(ScenarioReason.ABORTED, "the run was ended before its time")
     if facts.missed:
         return false(ScenarioReason.MISSED, "the whole run lay in the past when it was first seen")
+    if facts.acted_on_none:
+        return _nothing_to_act_on(facts)
     if counts.failed:
         return false(
             ScenarioReason.TARGETS_FAILED,
             f"on {counted(counts.failed, 'reactor')} the faults could not act as declared: "
             f"{_causes(facts)}",
         )
-    if facts.expected == 0 and counts.injected == 0:
-        return false(ScenarioReason.NO_TARGETS)
     if facts.reports_lost and (facts.awaited or facts.unheard):
         return unknown(ScenarioReason.NOT_REPORTED, "the broker has forgotten what was reported")
     if facts.awaited:
         return false(
             ScenarioReason.NOT_INJECTED if counts.injected == 0 else ScenarioReason.PARTLY_INJECTED,
-            f"{facts.awaited} of {counted(facts.expected, 'target')} never reported it acting",
+            f"{facts.awaited} of {counted(facts.targets, 'target')} never reported it acting",
         )
     if facts.acting:
         return false(
@@ -173,7 +179,7 @@ def ready(facts: Facts) -> Finding:
     if spec.mode is ScenarioMode.DRY_RUN:
         refused = f"a run would be refused: {facts.refusal.message}" if facts.refusal else ""
         return _resolved_or(facts, true(ScenarioReason.DRY_RUN, refused))
-    if facts.delivery_problem is not None and facts.run_is_open:
+    if facts.delivery_problem is not None and (facts.run_is_open or _is_awaited(facts)):
         return false(ScenarioReason.DELIVERY_UNAVAILABLE, facts.delivery_problem)
     if facts.lifting:
         return false(
@@ -190,18 +196,23 @@ def ready(facts: Facts) -> Finding:
         if run.phase is RunPhase.PROBING:
             return false(ScenarioReason.PROBING, "waits until every Before probe has passed")
         if not facts.begun:
-            return true(ScenarioReason.WAITING_FOR_START)
+            return _chosen_or(facts, true(ScenarioReason.WAITING_FOR_START))
         if facts.expected and facts.awaited == 0:
             return true(ScenarioReason.ACTIVE)
         return _resolved_or(
             facts,
             false(
                 ScenarioReason.INJECTING,
-                f"{facts.awaited} of {counted(facts.expected, 'target')} yet to report it acting",
+                f"{facts.awaited} of {counted(facts.targets, 'target')} yet to report it acting",
             ),
         )
+    if _is_awaited(facts):
+        return false(
+            ScenarioReason.RECOVERING,
+            f"{counted(facts.acting + facts.unheard, 'target')} yet to report the fault gone",
+        )
     if facts.next_run_time is not None:
-        return true(ScenarioReason.WAITING_FOR_SCHEDULE)
+        return _chosen_or(facts, true(ScenarioReason.WAITING_FOR_SCHEDULE))
     if run is None:
         return _resolved_or(facts, false(ScenarioReason.NOT_STARTED))
     if facts.missed:
@@ -224,23 +235,37 @@ def overdue_at(facts: Facts, *, waiting_since: datetime) -> datetime | None:
     return None
 
 
-def summary(facts: Facts) -> str:
-    """Return the state in a few words; nothing in it changes merely because time passes."""
+def summary(facts: Facts, outcome: Condition | None) -> str:
+    """Return the state in a few words; nothing in it changes merely because time passes.
+
+    ``outcome`` is what the status is to say of the last run in ``Succeeded``.
+    """
+    return _summary(facts, outcome)[:_SUMMARY_LENGTH]
+
+
+def _summary(facts: Facts, outcome: Condition | None) -> str:
     spec, run, counts = facts.spec, facts.run, facts.counts
     if spec.mode is ScenarioMode.DRY_RUN:
         return f"Dry run: would act on {counts.selected} of {counted(counts.matched, 'reactor')}"
     if facts.refusal is not None and not facts.run_is_open:
-        return f"Refused: {facts.refusal.message}"[:_SUMMARY_LENGTH]
-    if run is None or (facts.next_run_time is not None and not facts.run_is_open):
+        return f"Refused: {facts.refusal.message}"
+    if run is None:
         return _waiting(facts)
+    if facts.next_run_time is not None and not facts.run_is_open:
+        failed = _failed(facts, run, outcome)
+        return f"{_waiting(facts)}; {failed[0].lower()}{failed[1:]}" if failed else _waiting(facts)
     if run.held_since is not None:
-        held = f"Run {run.number} held since {_at(run.held_since)}"
-        return f"{held}: {_progress(facts)}"
+        held = f"held since {_at(run.held_since)}"
+        if run.phase is RunPhase.PROBING:
+            return f"Run {run.number} suspended while waiting for its Before probes, {held}"
+        return f"Run {run.number} {held}: {_progress(facts)}"
     match run.phase:
         case RunPhase.PENDING:
             targets = counted(counts.selected, "reactor")
             return f"Run {run.number} starts {_at(run.start_time)} on {targets}"
         case RunPhase.PROBING:
+            if spec.state is ScenarioState.SUSPENDED:
+                return f"Run {run.number} suspended while waiting for its Before probes"
             return f"Run {run.number} due {_at(run.start_time)}: waiting for its Before probes"
         case RunPhase.RUNNING:
             lifted = ", suspended" if spec.state is ScenarioState.SUSPENDED else ""
@@ -248,13 +273,49 @@ def summary(facts: Facts) -> str:
         case RunPhase.COMPLETED | RunPhase.ABORTED:
             if facts.missed:
                 return f"Run {run.number} missed: it would have ended {_at(run.end_time)}"
-            ended = "completed" if run.phase is RunPhase.COMPLETED else "aborted"
-            score = facts.verdict.score if facts.verdict is not None else None
+            failed = _failed(facts, run, outcome)
+            if failed:
+                return failed
             return (
-                f"Run {run.number} {ended} {_at(run.end_time)}: "
-                f"{counts.injected} injected, {counts.recovered} recovered"
-                + (f", score {score}" if score is not None else "")
+                f"Run {run.number} {_ended(run)} {_at(run.end_time)}: "
+                f"{counts.injected} injected, {counts.recovered} recovered{_score(facts)}"
             )
+
+
+def _failed(facts: Facts, run: Run, outcome: Condition | None) -> str:
+    """Return in a few words how a run failed, nothing if it did not or may yet succeed."""
+    if outcome is None or outcome.status is not ConditionStatus.FALSE:
+        return ""
+    counts, ended = facts.counts, _at(run.end_time)
+    targets = counts.selected + len(facts.missing)
+    match outcome.reason:
+        case ScenarioReason.ABORTED:
+            # As somebody asked.
+            return ""
+        case ScenarioReason.TARGETS_FAILED if 0 < counts.injected < targets:
+            on = f"on {counts.injected} of {targets} targets"
+            why = _why(facts.failures)
+            return f"Run {run.number} {_ended(run)} {ended} {on}{_score(facts)}: {why}"
+        case _:
+            told = outcome.message or outcome.reason
+            return f"Run {run.number} failed {ended}{_score(facts)}: {told}"
+
+
+def _score(facts: Facts) -> str:
+    score = facts.verdict.score if facts.verdict is not None else None
+    return f", score {score}" if score is not None else ""
+
+
+def _ended(run: Run) -> str:
+    return "completed" if run.phase is RunPhase.COMPLETED else "aborted"
+
+
+def _why(failures: Sequence[TargetFailure]) -> str:
+    """Return the first of the failures, and how many more there are."""
+    if not failures:
+        return "the others could not be acted on"
+    more = f" and {len(failures) - 1} more" if len(failures) > 1 else ""
+    return f"{failures[0].reactor}: {failures[0].message}{more}"
 
 
 def _lost(progress: str) -> str:
@@ -276,16 +337,31 @@ def _resolved_or(facts: Facts, finding: Finding) -> Finding:
     return finding if facts.expected else _nothing_to_act_on(facts)
 
 
+def _chosen_or(facts: Facts, finding: Finding) -> Finding:
+    return finding if facts.chosen else _nothing_to_act_on(facts)
+
+
 def _nothing_to_act_on(facts: Facts) -> Finding:
-    """Say why the faults act on no reactor at all."""
-    if facts.counts.selected == 0:
-        return false(ScenarioReason.NO_TARGETS, "no reactor that the faults can act on matches")
-    why = f"acts on none of {counted(facts.counts.selected, 'reactor')}: {_causes(facts)}"
-    chosen = [failure for failure in facts.failures if failure.reason != NOT_FOUND]
-    if chosen:
+    """Say why the faults act on no reactor at all, or acted on none."""
+    if facts.chosen == 0:
+        message = f"no reactor that the faults can act on matches{_gone(facts)}"
+        return false(ScenarioReason.NO_TARGETS, message)
+    acts = "acts" if facts.run_is_open or facts.run is None else "acted"
+    why = f"{acts} on none of {counted(facts.chosen, 'reactor')}: {_causes(facts)}"
+    if chosen := _chosen_failures(facts):
         why += f" ({chosen[0].reactor}: {chosen[0].message})"
     gives_way = facts.causes.keys() - {NOT_FOUND} == {CONFLICT}
     return false(ScenarioReason.CONFLICT if gives_way else ScenarioReason.TARGETS_FAILED, why)
+
+
+def _chosen_failures(facts: Facts) -> list[TargetFailure]:
+    return [failure for failure in facts.failures if failure.reason != NOT_FOUND]
+
+
+def _gone(facts: Facts) -> str:
+    """Return how many of the run's targets are chosen no longer, to be added to a message."""
+    left = facts.counts.selected - facts.chosen
+    return f"; {left} acted on, and left out since" if left else ""
 
 
 def _causes(facts: Facts) -> str:
@@ -298,10 +374,14 @@ def _causes(facts: Facts) -> str:
 
 def _progress(facts: Facts) -> str:
     """Return on how many the faults acted, of those they were to; whoever left has had them."""
+    if facts.begun and facts.acted_on_none and facts.run_is_open:
+        if chosen := _chosen_failures(facts):
+            return f"acts on none of {facts.chosen}: {chosen[0].reactor}: {chosen[0].message}"
+        return "acts on nothing: no reactor matches"
     injected = facts.counts.injected
-    left = injected + facts.awaited - facts.expected
+    left = facts.targets - facts.expected
     gone = f", {left} since left out" if left else ""
-    return f"{injected} of {injected + facts.awaited} injected{gone}"
+    return f"{injected} of {facts.targets} injected{gone}"
 
 
 def _probes_failed(facts: Facts) -> str:
@@ -310,6 +390,12 @@ def _probes_failed(facts: Facts) -> str:
         return ""
     wanted = {probe.name for probe in facts.spec.probes}
     return unpassed(tuple(one for one in facts.verdict.probes if one.name in wanted))
+
+
+def _is_awaited(facts: Facts) -> bool:
+    """Return whether reports of a run that is over are still to come."""
+    is_over = facts.run is not None and not facts.run_is_open
+    return is_over and not facts.settled and (facts.acting > 0 or facts.unheard > 0)
 
 
 def _is_held_back(facts: Facts) -> bool:

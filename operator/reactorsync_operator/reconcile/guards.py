@@ -2,7 +2,8 @@
 
 A guard decides whether a run may begin, and once more when its spec was edited before anything was
 injected. One that has injected is never ended by a guard; but if it is Dynamic, its choice does not
-grow beyond the blast radius (see :func:`largest_choice`).
+grow beyond the blast radius (see :func:`largest_choice`), and if its clock was held, it stays held
+while too many severe runs of others are in its way (see :func:`crowded`).
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ ALONE: Final = Surroundings()
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why no run begins; ``passes`` when that ends by itself, with the runs of others."""
+    """Why no run begins, or goes on; ``passes`` when that ends by itself, with others' runs."""
 
     reason: ScenarioReason
     message: str
@@ -102,8 +103,19 @@ def refusal(
     return (
         wrong_environment(scenario, guards)
         or _blast_radius(scenario.spec, selected, guards, surroundings)
-        or _concurrent_severe(scenario.spec, run, guards, surroundings)
+        or _concurrent_severe(scenario.spec, run, guards, surroundings.severe_runs)
     )
+
+
+def crowded(
+    scenario: AnomalyScenario, run: Run, *, guards: Guards, surroundings: Surroundings
+) -> Refusal | None:
+    """Return why ``run``, whose clock was held, may not go on now, ``None`` when it may.
+
+    Others that are held do not count, or two would wait for each other: each is asked in its turn.
+    """
+    going_on = tuple(one for one in surroundings.severe_runs if one.held_since is None)
+    return _concurrent_severe(scenario.spec, run, guards, going_on)
 
 
 def _blast_radius(
@@ -123,13 +135,13 @@ def _blast_radius(
 
 
 def _concurrent_severe(
-    spec: AnomalyScenarioSpec, run: Run, guards: Guards, surroundings: Surroundings
+    spec: AnomalyScenarioSpec, run: Run, guards: Guards, others: tuple[Run, ...]
 ) -> Refusal | None:
     if not guards.max_severe_runs or not is_severe(spec):
         return None
     if may_break(spec, Guard.CONCURRENT_SEVERE):
         return None
-    meanwhile = sum(_overlap(run, other) for other in surroundings.severe_runs)
+    meanwhile = sum(_overlap(run, other) for other in others)
     if meanwhile < guards.max_severe_runs:
         return None
     return Refusal(

@@ -132,6 +132,7 @@ class ObservedReactor:
         offered: the desired state that the last plan offered, and since when.
         publication: the desired state that the broker last acknowledged, and when.
         delivery_problem: why desired state cannot be published now.
+        nothing_heard: whether no generator was heard of either, on whatever shard, since then.
     """
 
     reactor: Reactor
@@ -141,6 +142,7 @@ class ObservedReactor:
     offered: Publication | None = None
     publication: Publication | None = None
     delivery_problem: str | None = None
+    nothing_heard: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +161,10 @@ class RunReport:
     later must copy what it needs.
 
     Attributes:
-        injected: reactors on which a fault of the run was reported to act, or to act no longer.
+        injected: reactors on which a fault of the run was reported to act.
         acting: those of them on which one still acts.
+        ended: reactors on which one was reported to act no longer. That it ever did does not follow
+            from it: a generator says so of what was over when it first heard of it, too.
         detected: injected reactors on which an alarm was raised since, and when the first one was.
         delays_us: of those, the times from injection to that alarm, ascending.
         false_alarms: alarms raised while the run lasted on reactors of its namespace that no known
@@ -171,6 +175,7 @@ class RunReport:
 
     injected: Set[UUID] = frozenset()
     acting: Set[UUID] = frozenset()
+    ended: Set[UUID] = frozenset()
     first_injected_us: int | None = None
     last_recovered_us: int | None = None
     verification: Verification | None = None

@@ -36,6 +36,11 @@ ACKNOWLEDGE_GRACE: Final = timedelta(seconds=10)
 STALL_AFTER: Final = timedelta(seconds=60)
 """How long a reactor may be not Ready before that counts as stalled."""
 
+NOTHING_HEARD: Final = (
+    "no generator at all is heard of: the broker passes nothing on, or every one of them is down"
+)
+"""What is told when all fall silent: one cause for it is likelier than as many as there are."""
+
 _ACTIVE_FAULTS_SHOWN: Final = 32
 
 
@@ -132,6 +137,7 @@ class _Plan:
             generator=_generator(report),
             trip_cause=report.trip_cause,
             active_faults=active[:_ACTIVE_FAULTS_SHOWN],
+            fault_summary=_summary(active),
             open_alarms=(before.open_alarms if report.open_alarms is None else report.open_alarms),
         )
 
@@ -154,6 +160,8 @@ class _Plan:
         if self.observed.delivery_problem is not None:
             # Without the broker no generator can be heard, so silence says nothing about them.
             return false(ReactorReason.DELIVERY_UNAVAILABLE, self.observed.delivery_problem)
+        if not is_heard_of and self.observed.nothing_heard:
+            return false(ReactorReason.DELIVERY_UNAVAILABLE, NOTHING_HEARD)
         if not is_heard_of:
             return self._silent()
         before = conditions.before(READY)
@@ -267,9 +275,20 @@ class _Plan:
                 named = ", ".join(f"{fault.fault} ({fault.scenario})" for fault in active[:3])
                 return false(ReactorReason.FAULT_ACTIVE, named)
             case HealthState.UNKNOWN:
-                silent = self.observed.heartbeat_us is not None and not self._shard_is_heard_of()
-                reason = ReactorReason.GENERATOR_SILENT if silent else ReactorReason.NO_TELEMETRY
-                return unknown(reason)
+                return unknown(self._why_unknown())
+
+    def _why_unknown(self) -> ReactorReason:
+        if self.observed.heartbeat_us is None or self._shard_is_heard_of():
+            return ReactorReason.NO_TELEMETRY
+        if self.observed.nothing_heard:
+            return ReactorReason.DELIVERY_UNAVAILABLE
+        return ReactorReason.GENERATOR_SILENT
+
+
+def _summary(active: list[ActiveFault]) -> str:
+    if not active:
+        return ""
+    return f"{active[0].fault} +{len(active) - 1}" if len(active) > 1 else active[0].fault
 
 
 def _time(time_us: int | None) -> datetime | None:

@@ -17,7 +17,8 @@ class ReactorReason(StrEnum):
     GENERATOR_SILENT = "GeneratorSilent"
     """The shard's generator has not been heard of for too long."""
     DELIVERY_UNAVAILABLE = "DeliveryUnavailable"
-    """The broker cannot be reached, so the spec cannot be delivered."""
+    """The broker cannot be reached, or nothing is heard through it from any generator, so that the
+    spec cannot be delivered."""
     WITHIN_LIMITS = "WithinLimits"
     """No fault acts and the plant is not tripped."""
     FAULT_ACTIVE = "FaultActive"
@@ -52,7 +53,8 @@ class ScenarioReason(StrEnum):
     NO_TARGETS = "NoTargets"
     """No reactor matches."""
     CONFLICT = "Conflict"
-    """On every target another scenario comes first, to which this one gives way."""
+    """On every target another scenario comes first, to which this one gives way, or
+    (``Succeeded``) gave way for the whole of its run."""
     PROBING = "Probing"
     """The run is due and waits for its Before probes; nothing is injected yet."""
     STEADY_STATE_NOT_MET = "SteadyStateNotMet"
@@ -65,8 +67,8 @@ class ScenarioReason(StrEnum):
     """The scenario is meant for another environment than this operator's; a run that was edited to
     be so has been ended."""
     GUARD_TRIPPED = "GuardTripped"
-    """A limit of the operator's keeps the run from beginning, or ended one that was edited into
-    something that may not begin."""
+    """A limit of the operator's keeps the run from beginning, or from going on after its clock was
+    held, or ended one that was edited into something that may not begin."""
     INJECTING = "Injecting"
     """Some targets have not reported the fault acting."""
     INJECTION_OVERDUE = "InjectionOverdue"

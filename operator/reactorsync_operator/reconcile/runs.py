@@ -57,10 +57,12 @@ class Referee:
     Attributes:
         judge: what those who watch say of a run.
         refuse: why a run may not begin, ``None`` when it may.
+        hold: why a run whose clock was held may not go on as yet, ``None`` when it may.
     """
 
     judge: Callable[[Run], Verdict]
     refuse: Callable[[Run], Refusal | None]
+    hold: Callable[[Run], Refusal | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class Advance:
         history: runs before it, newest first.
         next_run_time: tick of the schedule that comes next, or that is due and refused.
         ending: why the run was ended just now, unless the user asked for it or its time had come.
-        refusal: why a run that is due does not begin.
+        refusal: why a run that is due does not begin, or one that was held does not go on.
         gives_up_at: until when a tick that is refused may still be made up for.
     """
 
@@ -89,13 +91,14 @@ def advance(
 ) -> Advance:
     """Return where the runs stand at ``now``: end what is over, begin what is due."""
     spec, status = scenario.spec, scenario.status
-    run, ending = status.run, None
+    run, ending, refusal = status.run, None, None
     if run is not None and is_open(run):
-        run = _carried_on(scenario, run, selection, now)
+        run, refusal = _carried_on(scenario, run, selection, now, referee=referee)
         run, ending = _asked_again(scenario, run, now, referee=referee)
         if ending is None:
             run, ending = _judged(scenario, run, selection, now, referee=referee)
-    standing = Advance(run, tuple(status.history), ending=ending)
+    refusal = refusal if is_open(run) else None
+    standing = Advance(run, tuple(status.history), ending=ending, refusal=refusal)
     if (
         spec.state is not ScenarioState.ACTIVE
         or spec.mode is not ScenarioMode.RUN
@@ -187,7 +190,15 @@ def _refused(
     )
 
 
-def _carried_on(scenario: AnomalyScenario, run: Run, selection: Selection, now: datetime) -> Run:
+def _carried_on(
+    scenario: AnomalyScenario,
+    run: Run,
+    selection: Selection,
+    now: datetime,
+    *,
+    referee: Referee,
+) -> tuple[Run, Refusal | None]:
+    """Return an open run as it is now, and why it does not go on if it is to and may not."""
     spec = scenario.spec
     if (
         run.token != spec.run_token
@@ -195,22 +206,24 @@ def _carried_on(scenario: AnomalyScenario, run: Run, selection: Selection, now: 
         or spec.state is ScenarioState.ABORTED
         or scenario.metadata.deletion_timestamp is not None
     ):
-        return _ended(run, now)
+        return _ended(run, now), None
     if is_reopened(scenario):
         # The ranks may be others by now.
         run = run.model_copy(update={"selection_cutoff": None, "selection_time": None})
     if run.held_since is not None:
         if is_held(scenario):
-            return _held(scenario, run, now)
-        return _released(scenario, run, selection, now)
+            return _held(scenario, run, now), None
+        released = _released(scenario, run, selection, now)
+        refusal = referee.hold(released)
+        return (released if refusal is None else _held(scenario, run, now)), refusal
     current = _at(scenario, run, selection, now)
     if not is_open(current):
-        return current
+        return current, None
     if is_held(scenario):
-        return current.model_copy(update={"held_since": now})
+        return current.model_copy(update={"held_since": now}), None
     if is_planned(scenario):
-        return current
-    return _replanned(scenario, run, selection, now)
+        return current, None
+    return _replanned(scenario, run, selection, now), None
 
 
 def _asked_again(
@@ -218,14 +231,17 @@ def _asked_again(
 ) -> tuple[Run, Ending | None]:
     """End a run that was edited, before it injected anything, into one that may not begin.
 
-    While it is suspended nothing acts; what makes it active again is an edit, too.
+    While it is suspended nothing acts; what makes it active again is an edit, too. One that was
+    held then has been asked whether it goes on, and waits for others if it does not.
     """
     if not is_open(run) or not is_reopened(scenario):
         return run, None
     if scenario.spec.state is not ScenarioState.ACTIVE:
         return run, None
     refusal = referee.refuse(run)
-    if refusal is None:
+    stored = scenario.status.run
+    was_held = stored is not None and stored.held_since is not None
+    if refusal is None or (refusal.passes and was_held):
         return run, None
     return _ended(run, now), Ending(refusal.reason, refusal.message)
 
@@ -307,6 +323,8 @@ def _at(scenario: AnomalyScenario, run: Run, selection: Selection | None, now: d
     """Return an open run in the phase that it has at ``now``; its choice closes as it begins."""
     if now < run.start_time:
         return run.model_copy(update={"phase": RunPhase.PENDING})
+    if run.phase is RunPhase.PROBING and _ran_out(scenario, run, now):
+        return _ended(run, now)
     if run.phase is not RunPhase.RUNNING and _waits_for_probes(scenario, run, now):
         return _probing(scenario, run, now)
     cutoff, closed_at = run.selection_cutoff, run.selection_time
@@ -324,11 +342,22 @@ def _at(scenario: AnomalyScenario, run: Run, selection: Selection | None, now: d
 
 
 def _probing(scenario: AnomalyScenario, run: Run, now: datetime) -> Run:
-    """Return a run that waits for its probes: they have their time, even if it is late."""
+    """Return a run that waits for its probes: they have their time, even if it is late.
+
+    Its end is where it would be if they passed now, once the one it was to have is past.
+    """
     if run.phase is RunPhase.PENDING and now > run.start_time + ON_TIME:
         end = run_end(scenario, now)
         run = run.model_copy(update={"start_time": now, "end_time": end})
+    if run.end_time <= now:
+        run = run.model_copy(update={"end_time": run_end(scenario, now)})
     return run.model_copy(update={"phase": RunPhase.PROBING})
+
+
+def _ran_out(scenario: AnomalyScenario, run: Run, now: datetime) -> bool:
+    """Return whether a run was suspended up to its end, while its clock went on."""
+    is_suspended = scenario.spec.state is ScenarioState.SUSPENDED and not is_held(scenario)
+    return is_suspended and run.held_since is None and now >= run.end_time
 
 
 def _waits_for_probes(scenario: AnomalyScenario, run: Run, now: datetime) -> bool:

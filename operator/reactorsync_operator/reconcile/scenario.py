@@ -37,6 +37,7 @@ from reactorsync_operator.reconcile.guards import (
     Guards,
     Refusal,
     Surroundings,
+    crowded,
     refusal,
     wrong_environment,
 )
@@ -75,8 +76,8 @@ class ScenarioPlan:
         status: to be written, if it is another one than that stored.
         run_changed: whether a run began, moved or ended: faults wait for that to be written.
         next_wakeup: when the plan will be another one though nothing is observed.
-        is_refused: whether the plan is another one when what guards look at changes: a run that is
-            due may not begin, or a dry run tells whether it might.
+        is_refused: whether the plan is another one when what guards look at changes: a run may not
+            begin or go on though it is to, or a dry run tells whether it might.
         watched: the run whose probes are to be looked at, ``None`` when none are.
         delete: whether the scenario has outlived its ``ttlSecondsAfterFinished``.
     """
@@ -104,7 +105,7 @@ def plan_scenario(
         scenario,
         observed.selection,
         now,
-        referee=Referee(judge=referee.judge, refuse=referee.refuse),
+        referee=Referee(judge=referee.judge, refuse=referee.refuse, hold=referee.hold),
     )
     decided = _decided(scenario, advanced.run)
     facts = establish(observed, run=advanced.run, next_run_time=advanced.next_run_time, now=now)
@@ -124,7 +125,7 @@ def plan_scenario(
     status = AnomalyScenarioStatus(
         observed_generation=scenario.metadata.generation,
         conditions=conditions.build(),
-        summary=findings.summary(facts),
+        summary=findings.summary(facts, condition_of(conditions.build(), SUCCEEDED)),
         run=run,
         targets=facts.counts,
         failures=list(facts.failures),
@@ -192,9 +193,15 @@ class _Referee:
             surroundings=self.surroundings,
         )
 
+    def hold(self, run: Run) -> Refusal | None:
+        """Return why ``run``, whose clock was held, may not go on as yet."""
+        return crowded(
+            self.observed.scenario, run, guards=self.guards, surroundings=self.surroundings
+        )
+
 
 def _refusal(referee: _Referee, advanced: Advance, guards: Guards) -> Refusal | None:
-    """Return why the next run is refused: one that is due, or any in this environment."""
+    """Return why a run is refused: one that is due, or held, or any in this environment."""
     scenario = referee.observed.scenario
     spec = scenario.spec
     if advanced.refusal is not None or is_open(advanced.run):
@@ -248,9 +255,12 @@ def _is_held(run: Run | None) -> bool:
 def _expires_at(scenario: AnomalyScenario, status: AnomalyScenarioStatus) -> datetime | None:
     """Return when a scenario is to be deleted once it has ``status``, ``None`` for never.
 
-    One whose user asks for another run, whenever that may begin, is not finished.
+    One whose user asks for another run, whenever that may begin, is not finished; one that is being
+    deleted waits for somebody's finalizer.
     """
     spec, run = scenario.spec, status.run
+    if scenario.metadata.deletion_timestamp is not None:
+        return None
     if wants_new_run(scenario.model_copy(update={"status": status})):
         return None
     outcome = condition_of(status.conditions, SUCCEEDED)
@@ -265,8 +275,9 @@ def _expires_at(scenario: AnomalyScenario, status: AnomalyScenarioStatus) -> dat
 
 
 def _is_known(facts: Facts) -> bool:
-    """Return whether enough was reported to say what became of the run, and so to grade it."""
-    return findings.succeeded(facts).reason is not ScenarioReason.NOT_REPORTED
+    """Return whether it was reported what became of the run, so that there is a run to grade."""
+    is_reported = findings.succeeded(facts).reason is not ScenarioReason.NOT_REPORTED
+    return is_reported and facts.counts.injected > 0
 
 
 def _decided(scenario: AnomalyScenario, run: Run | None) -> bool:

@@ -1,13 +1,11 @@
 """Topics and the cluster's identity."""
 
-import asyncio
-from collections.abc import Collection
-
 import pytest
 
 from reactorsync.bus.kafka import KafkaBus
 from reactorsync.bus.port import BrokerUnavailable, Partition, TopicMismatch
 from reactorsync.wire.topics import Topics, TopicSpec
+from tests.group_member import commit_as
 from tests.servers import FreshBroker
 
 DAY_MS = 86_400_000
@@ -53,22 +51,7 @@ async def test_asking_for_partitions_creates_no_topic(bus: KafkaBus, name: str) 
 
 async def test_what_a_group_has_committed(bus: KafkaBus, name: str, topic: str) -> None:
     first, second = Partition(topic, 0), Partition(topic, 1)
-    member = bus.consumer(client_id="test", group=name)
-    await member.start()
-    assigned = asyncio.Event()
-
-    async def on_assigned(_: Collection[Partition]) -> None:
-        assigned.set()
-
-    async def on_revoked(_: Collection[Partition]) -> None:
-        pass
-
-    member.subscribe(topics=[topic], on_assigned=on_assigned, on_revoked=on_revoked)
-    async with asyncio.timeout(10):
-        while not assigned.is_set():
-            await member.poll(timeout_seconds=0.2)
-    await member.commit({first: 7})
-    await member.stop()
+    await commit_as(name, bus, {first: 7})
 
     assert await bus.committed(name, {first, second}) == {first: 7}
     assert await bus.committed(f"{name}-unknown", {first, second}) == {}

@@ -186,6 +186,45 @@ class TestRetryAfter:
         assert len(kmock) == 5
 
 
+class TestBeforeAChange:
+    async def test_each_attempt_is_asked_for(self, kmock: Server) -> None:
+        kmock << 429 << {"Retry-After": "0.05"} << {"kind": "Status", "message": "slow down"}
+        asked = 0
+
+        def may_change() -> None:
+            nonlocal asked
+            asked += 1
+            if asked == 3:
+                raise PermissionError("somebody else leads now")
+
+        async with KubeClient(
+            cluster(kmock), field_manager="tests", before_change=may_change
+        ) as client:
+            with pytest.raises(PermissionError, match="somebody else"):
+                await client.put(f"{REACTORS}/a", {})
+
+        assert len(kmock) == 2, "nothing was sent once it said no"
+
+    async def test_who_only_reads_need_not_ask(self, kmock: Server) -> None:
+        kmock << {"kind": "Reactor"}
+
+        def never() -> None:
+            raise PermissionError
+
+        async with KubeClient(cluster(kmock), field_manager="tests", before_change=never) as client:
+            assert await client.get(f"{REACTORS}/a") == {"kind": "Reactor"}
+            for request in (
+                client.post(REACTORS, {}),
+                client.merge_patch(f"{REACTORS}/a", {}),
+                client.apply(f"{REACTORS}/a", {}),
+                client.delete(f"{REACTORS}/a"),
+            ):
+                with pytest.raises(PermissionError):
+                    await request
+
+        assert len(kmock) == 1
+
+
 class TestCredentials:
     async def test_a_token_file_is_read_again_when_its_token_was_refused(
         self, kmock: Server, tmp_path: Path

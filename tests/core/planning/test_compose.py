@@ -112,10 +112,9 @@ class TestPrioritize:
         two = running("two", **second, conflictPolicy="Prioritize")
         assert acting(at(0, two, one)) == {"one"}
 
-    def test_the_uid_decides_between_twins(self) -> None:
-        twins = [running(name, conflictPolicy="Prioritize") for name in ("castor", "pollux")]
-        first = min(twins, key=lambda twin: str(twin.metadata.uid))
-        assert acting(at(0, *twins)) == {first.metadata.name}
+    def test_the_name_decides_between_twins(self) -> None:
+        twins = [running(name, conflictPolicy="Prioritize") for name in "abcdef"]
+        assert acting(at(0, *reversed(twins))) == {"a"}
 
 
 class TestReject:
@@ -140,6 +139,45 @@ class TestReject:
         early = running("early", 0, 100, age=60)
         late = running("late", 100, 100, conflictPolicy="Reject")
         assert acting(at(0, early, late)) == {"early", "late"}
+
+
+def over(ended: AnomalyScenario) -> AnomalyScenario:
+    """The scenario once its status says that its run has ended."""
+    run = ended.status.run
+    assert run is not None
+    run = run.model_copy(update={"phase": RunPhase.COMPLETED})
+    return ended.model_copy(update={"status": ended.status.model_copy(update={"run": run})})
+
+
+class TestTheLastMoment:
+    """A fault that gave way does not begin when there is hardly anything left of its window."""
+
+    old = running("old", 0, 100, age=60)
+
+    @pytest.mark.parametrize("policy", ["Reject", "Prioritize"])
+    @pytest.mark.parametrize("is_over", [False, True])
+    def test_it_is_left_out_until_its_own_end(self, policy: str, is_over: bool) -> None:
+        start = after(0.025)
+        waited = running("waited", 0, 100, conflictPolicy=policy)
+        run = Run(number=1, phase=RunPhase.RUNNING, start_time=start, end_time=after(100.025))
+        status = waited.status.model_copy(update={"run": run})
+        waited = waited.model_copy(update={"status": status})
+        old = over(self.old) if is_over else self.old
+        found = at(100.01, old, waited)
+        assert found.faults == ()
+        assert found.left_out == (LeftOut(uid_of("waited"), "old"),)
+        assert at(100.025, old, waited).left_out == ()
+
+    @pytest.mark.parametrize("policy", ["Reject", "Prioritize"])
+    def test_with_a_second_left_it_acts(self, policy: str) -> None:
+        waited = running("waited", 0, 101, conflictPolicy=policy)
+        assert acting(at(100, over(self.old), waited)) == {"waited"}
+
+    @pytest.mark.parametrize("policy", ["Compose", "Reject", "Prioritize"])
+    def test_one_that_acted_all_along_goes_on_to_its_end(self, policy: str) -> None:
+        younger = running("younger", 0, 100, age=-60)
+        mine = running("mine", 0, 101, conflictPolicy=policy)
+        assert acting(at(100.5, mine, over(younger))) == {"mine"}
 
 
 scenarios = st.lists(
@@ -205,7 +243,7 @@ def test_the_one_that_comes_first_is_never_hindered(some: list[AnomalyScenario],
             key=lambda one: (
                 -one.spec.priority,
                 one.metadata.creation_timestamp,
-                str(one.metadata.uid),
+                one.metadata.name,
             ),
         )
         assert [

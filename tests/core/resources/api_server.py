@@ -6,7 +6,6 @@
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
 
 import cel
 from jsonschema import Draft202012Validator
@@ -93,10 +92,4 @@ def _evaluate(rule: str, value: Json, old: Json | None) -> bool:
     context = cel.Context()
     context.add_variable("self", value)
     context.add_variable("oldSelf", old)
-    context.add_function("getFullYear", _full_year)
     return bool(cel.evaluate(rule, context))
-
-
-def _full_year(moment: datetime, zone: str) -> int:
-    """Return the year, 0 in a zone that is not known, where an API server reports an error."""
-    return moment.astimezone(ZoneInfo(zone)).year if zone in available_timezones() else 0

@@ -311,6 +311,14 @@ REFUSED: dict[str, Refused] = {
         with_spec(SCENARIO, schedule=SCHEDULE | {"timeZone": "Mars/Olympus"}),
         Refusal("spec.schedule.timeZone", "must be an IANA time zone"),
     ),
+    "a slip in a time zone": Refused(
+        with_spec(SCENARIO, schedule=SCHEDULE | {"timeZone": "Europe/Bukarest"}),
+        Refusal("spec.schedule.timeZone", "must be an IANA time zone"),
+    ),
+    "a time zone in small letters": Refused(
+        with_spec(SCENARIO, schedule=SCHEDULE | {"timeZone": "europe/bucharest"}),
+        Refusal("spec.schedule.timeZone", "must be an IANA time zone"),
+    ),
     "the time zone of whoever asks": Refused(
         with_spec(SCENARIO, schedule=SCHEDULE | {"timeZone": "Local"}),
         Refusal("spec.schedule.timeZone", "must be an IANA time zone"),
@@ -401,6 +409,10 @@ def judged(field: str) -> Refusal:
     return Refusal(f"spec.{field}", f"`{field}` must not change from the begin of a run")
 
 
+def kept(field: str) -> Refusal:
+    return Refusal(f"spec.{field}", f"`{field}` must not change from the injection of a run")
+
+
 def with_run(
     document: Json,
     *,
@@ -443,6 +455,34 @@ CHANGES: dict[str, Change] = {
     ),
     "stages for another run": Change(with_run(SCENARIO), with_run(OTHER_STAGES, token="2")),
     "targets for another run": Change(with_run(SCENARIO), with_run(OTHER_TARGETS, token="2")),
+    "the mode of a run that goes on": Change(
+        with_run(SCENARIO), with_run(with_spec(SCENARIO, mode="DryRun")), kept("mode")
+    ),
+    "the mode before injection": Change(
+        with_run(SCENARIO, injected=False),
+        with_run(with_spec(SCENARIO, mode="DryRun"), injected=False),
+    ),
+    "the mode of a run that has ended": Change(
+        with_run(SCENARIO, phase="Completed"),
+        with_run(with_spec(SCENARIO, mode="DryRun"), phase="Completed"),
+    ),
+    "the mode for another run": Change(
+        with_run(SCENARIO), with_run(with_spec(SCENARIO, mode="DryRun"), token="2")
+    ),
+    "an environment for a run that goes on": Change(
+        with_run(SCENARIO),
+        with_run(with_spec(SCENARIO, environment="staging")),
+        kept("environment"),
+    ),
+    "no environment for a run that goes on": Change(
+        with_run(with_spec(SCENARIO, environment="staging")),
+        with_run(SCENARIO),
+        kept("environment"),
+    ),
+    "the environment of a run that has ended": Change(
+        with_run(SCENARIO, phase="Aborted"),
+        with_run(with_spec(SCENARIO, environment="staging"), phase="Aborted"),
+    ),
     "the state after injection": Change(
         with_run(SCENARIO), with_run(with_spec(SCENARIO, state="Aborted"))
     ),

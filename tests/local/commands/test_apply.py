@@ -22,6 +22,21 @@ def test_objects_are_created_then_unchanged_then_configured(
     assert configured.lines == ["reactor.reactorsync.dev/unit-1 configured"]
 
 
+def test_a_namespace_is_for_those_that_declare_none_and_contradicts_no_other(
+    reactorsync: Command, reactor_yaml: Manifest, namespace: str
+) -> None:
+    elsewhere = reactor_yaml("unit-1")
+    anywhere = elsewhere.replace(f", namespace: {namespace}", "")
+    applied = reactorsync("apply", "-f", "-", "-n", namespace, stdin=anywhere)
+    assert applied.lines == ["reactor.reactorsync.dev/unit-1 created"]
+    listed = reactorsync("get", "rx", "-n", namespace, "-o", "name")
+    assert listed.lines == ["reactor.reactorsync.dev/unit-1"]
+    for command in ("apply", "delete"):
+        refused = reactorsync(command, "-f", "-", "-n", "other", stdin=elsewhere)
+        assert refused.exit_code == 1
+        assert f"namespace {namespace} is declared, -n says other" in refused.stderr
+
+
 def test_folders_are_read_with_all_below_them_and_only_manifests(
     reactorsync: Command, reactor_yaml: Manifest, tmp_path: Path
 ) -> None:

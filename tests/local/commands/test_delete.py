@@ -25,6 +25,16 @@ def test_what_manifests_name_is_deleted(
     assert [line.rsplit(" ", 1)[1] for line in gone.lines] == ["deleted", "deleted"]
 
 
+def test_a_namespace_is_for_manifests_that_declare_none(
+    reactorsync: Command, reactor_yaml: Manifest, namespace: str
+) -> None:
+    declared = reactor_yaml("unit-1")
+    reactorsync("apply", "-f", "-", stdin=declared)
+    anywhere = declared.replace(f", namespace: {namespace}", "")
+    gone = reactorsync("delete", "-f", "-", "-n", namespace, stdin=anywhere)
+    assert gone.lines == ["reactor.reactorsync.dev/unit-1 deleted"]
+
+
 def test_what_is_not_there_is_said_and_the_rest_is_deleted(
     reactorsync: Command, reactor_yaml: Manifest, namespace: str
 ) -> None:

@@ -4,9 +4,14 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
+import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
+import psutil
 import pytest
 
 from reactorsync_local import diagnosis
@@ -28,6 +33,108 @@ def test_a_taken_port_is_a_doubt_with_what_to_do() -> None:
         finding = diagnosis.port(holder.getsockname()[1])
     assert finding.verdict is Verdict.DOUBT
     assert "--api-port" in finding.action
+
+
+def part_status(name: str, *, restarts: int = 0) -> ProcessStatus:
+    """A part that runs as this process."""
+    return ProcessStatus(
+        name=name,
+        state=ProcessState.READY,
+        pid=os.getpid(),
+        created_at=psutil.Process().create_time(),
+        restarts=restarts,
+        since=datetime.now(UTC) - timedelta(hours=1),
+        last_exit=None,
+        stop_signal=int(signal.SIGTERM),
+        log="",
+    )
+
+
+_SERVE: Final = """
+import os, sys, time
+from datetime import UTC, datetime
+from pathlib import Path
+from reactorsync_local.supervisor import InstanceState
+from reactorsync_local.supervisor.instance import InstanceLock
+from tests.local.commands.test_doctor import part_status
+import socket
+folder = Path(sys.argv[1])
+with socket.create_server(("127.0.0.1", 0)) as listener:
+    InstanceLock(folder).acquire()
+    number = listener.getsockname()[1]
+    InstanceState(
+        pid=os.getpid(),
+        started_at=datetime.now(UTC),
+        urls={"api": f"http://127.0.0.1:{number}"},
+        processes=(part_status("api"),),
+    ).write(folder)
+    print(number, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def fleet_elsewhere(tmp_path: Path) -> Iterator[tuple[Path, int]]:
+    """A fleet of one's own that runs from another folder, and the port of its API."""
+    folder = tmp_path / "checkout" / ".reactorsync"
+    (folder / "logs").mkdir(parents=True)
+    with subprocess.Popen(
+        [sys.executable, "-c", _SERVE, str(folder)],
+        env={**os.environ, "REACTORSYNC_DATABASE_URL_FILE": str(folder / "database-url")},
+        cwd=Path(__file__).parents[3],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        yield folder, int(process.stdout.readline())
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+def test_ones_own_fleet_is_told_from_a_stranger_on_its_port(
+    offline: Command, fleet_elsewhere: tuple[Path, int]
+) -> None:
+    folder, number = fleet_elsewhere
+    found = offline("doctor", "--api-port", str(number))
+    assert found.exit_code == 0
+    assert f"a fleet runs from {folder}" in found.stdout
+    assert f"`reactorsync doctor --state-dir {folder}`" in found.stdout
+    assert "stop it" not in found.stdout
+    assert "`reactorsync up` starts it" not in found.stdout
+
+
+def test_logs_of_a_fleet_that_runs_from_elsewhere_are_pointed_at(
+    offline: Command, fleet_elsewhere: tuple[Path, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, number = fleet_elsewhere
+    monkeypatch.setenv("REACTORSYNC_SERVER", f"http://127.0.0.1:{number}")
+    refused = offline("logs")
+    assert refused.exit_code == 1
+    assert f"`reactorsync logs --state-dir {folder}`" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "address"),
+    [
+        ("broker", " at 127.0.0.1:27001"),
+        ("postgres", " at 127.0.0.1:27002, its URL in {folder}/database-url"),
+        ("historian", ""),
+    ],
+)
+async def test_addresses_of_broker_and_database_are_told(
+    tmp_path: Path, name: str, address: str
+) -> None:
+    now = datetime.now(UTC)
+    status = part_status(name)
+    state = InstanceState(
+        pid=os.getpid(),
+        started_at=now,
+        processes=(status,),
+        ports={"broker": 27001, "postgres": 27002},
+    )
+    finding = await diagnosis.part(status, state, now=now, state_dir=tmp_path)
+    assert finding.fact == f"runs as pid {os.getpid()}{address.format(folder=tmp_path)}"
 
 
 @pytest.mark.parametrize(
@@ -72,22 +179,12 @@ def test_a_server_out_of_reach_is_a_fault(offline: Command) -> None:
     ],
 )
 async def test_only_a_fresh_restart_is_a_doubt_with_where_to_look(
-    restarts: int, minutes_ago: int, verdict: Verdict, fact: str
+    tmp_path: Path, restarts: int, minutes_ago: int, verdict: Verdict, fact: str
 ) -> None:
-    now = datetime.now(UTC)
-    postgres = ProcessStatus(
-        name="postgres",
-        state=ProcessState.READY,
-        pid=os.getpid(),
-        created_at=0.0,
-        restarts=restarts,
-        since=now - timedelta(minutes=minutes_ago),
-        last_exit=None,
-        stop_signal=int(signal.SIGTERM),
-        log="",
-    )
-    state = InstanceState(pid=os.getpid(), started_at=now, processes=(postgres,))
-    finding = await diagnosis.part(postgres, state, now=now)
+    historian = part_status("historian", restarts=restarts)
+    now = historian.since + timedelta(minutes=minutes_ago)
+    state = InstanceState(pid=os.getpid(), started_at=now, processes=(historian,))
+    finding = await diagnosis.part(historian, state, now=now, state_dir=tmp_path)
     assert finding.verdict is verdict
     assert finding.fact == f"runs as pid {os.getpid()}{fact}"
     assert bool(finding.action) == (verdict is Verdict.DOUBT)

@@ -1,8 +1,11 @@
+import re
 from pathlib import Path
 
 import pytest
 
+from reactorsync.designs import DESIGNS
 from reactorsync.faults import FAULTS
+from reactorsync.resources.meta import NAME_PATTERN
 from reactorsync.signals import SIGNALS
 from tests.local.commands.conftest import Command, Manifest
 
@@ -66,6 +69,39 @@ def test_catalogues_are_listed(offline: Command, catalogue: str) -> None:
 
 def test_designs_are_found_whatever_their_case(offline: Command) -> None:
     assert "CANDU 6" in offline("explain", "design", "candu6").stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("PumpTrip", "Primary pump trip"),
+        ("Candu6", "CANDU 6"),
+        ("steam_flow_kg_s", "instrument range"),
+    ],
+)
+def test_a_name_of_a_catalogue_needs_no_kind(offline: Command, name: str, told: str) -> None:
+    assert told in offline("explain", name).stdout
+
+
+def test_names_of_catalogues_are_unique_and_none_can_be_that_of_a_scenario() -> None:
+    names = [*map(str, FAULTS), *(signal.name for signal in SIGNALS), *map(str, DESIGNS)]
+    assert len({name.lower() for name in names}) == len(names)
+    assert [name for name in names if re.fullmatch(NAME_PATTERN, name)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("pumptrip", "did you mean PumpTrip?"),
+        ("steam-flow-kg-s", "did you mean steam_flow_kg_s?"),
+    ],
+)
+def test_what_nearly_names_an_entry_is_guessed(
+    reactorsync: Command, name: str, hint: str
+) -> None:
+    refused = reactorsync("explain", name)
+    assert refused.exit_code == 1
+    assert hint in refused.stderr
 
 
 @pytest.mark.parametrize(

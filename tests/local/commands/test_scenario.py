@@ -5,8 +5,15 @@ import pytest
 import yaml
 
 from reactorsync.resources import AnomalyScenario
-from reactorsync_local.commands.scenario import failure_of, is_judged
+from reactorsync_local.commands import scenario as scenario_command
+from reactorsync_local.commands.scenario import Answer, answer_of, failure_of, is_judged
 from tests.local.commands.conftest import Command, Manifest
+
+
+@pytest.fixture(autouse=True)
+def no_operator_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None runs here, so no answer ever comes."""
+    monkeypatch.setattr(scenario_command, "ANSWER_SECONDS", 0.2)
 
 
 def state_of(reactorsync: Command, namespace: str, name: str) -> dict[str, str]:
@@ -23,7 +30,9 @@ def test_a_scenario_is_aborted_and_run_again(
     assert aborted.lines == ["anomalyscenario.reactorsync.dev/drill aborted"]
     assert state_of(reactorsync, namespace, "drill") == {"state": "Aborted", "token": ""}
     started = reactorsync("scenario", "run", "drill", "-n", namespace)
-    assert started.lines == ["anomalyscenario.reactorsync.dev/drill run started"]
+    assert started.lines == ["anomalyscenario.reactorsync.dev/drill run requested"]
+    assert "no operator has taken it up yet" in started.stderr
+    assert "reactorsync doctor" in started.stderr
     after = state_of(reactorsync, namespace, "drill")
     assert after["state"] == "Active"
     assert after["token"]
@@ -62,6 +71,74 @@ def test_aborting_twice_says_that_nothing_changed(
     again = reactorsync("scenario", "abort", "drill", "-n", namespace)
     assert again.exit_code == 0
     assert "nothing changed" in again.stdout
+
+
+def asked(*, spec: dict[str, Any] | None = None, **status: Any) -> AnomalyScenario:
+    """A scenario at generation 2 that was asked to run anew, and what the status says since."""
+    stage = {"name": "pumps-lost", "fault": "PumpTrip", "durationSeconds": 60}
+    targets = {"names": ["asco-1"]}
+    return AnomalyScenario.model_validate(
+        {
+            "metadata": {"name": "drill", "generation": 2},
+            "spec": {"targets": targets, "stages": [stage], "runToken": "b", **(spec or {})},
+            "status": {"observedGeneration": 2, **status},
+        }
+    )
+
+
+def running(token: str) -> dict[str, Any]:
+    moment = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
+    return {
+        "number": 2, "token": token, "phase": "Pending", "startTime": moment, "endTime": moment
+    }  # fmt: skip
+
+
+def says(type_: str, status: str, reason: str, message: str) -> dict[str, Any]:
+    moment = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
+    return {
+        "type": type_, "status": status, "reason": reason, "message": message,
+        "lastTransitionTime": moment,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("scenario", "answer"),
+    [
+        (asked(observedGeneration=1, run=running("a")), None),
+        (
+            asked(run=running("b"), summary="Run 2 starts soon on 1 reactor"),
+            Answer("Run 2 starts soon on 1 reactor"),
+        ),
+        (
+            asked(conditions=[says("Stalled", "True", "GuardTripped", "29 chosen, at most 14")]),
+            Answer("no run begins: GuardTripped: 29 chosen, at most 14", refused=True),
+        ),
+        (
+            asked(
+                summary="Waiting for a reactor that matches",
+                conditions=[says("Ready", "False", "NoTargets", "no reactor matches")],
+            ),
+            Answer("no run has begun: NoTargets: no reactor matches"),
+        ),
+        (
+            asked(spec={"mode": "DryRun"}, summary="Dry run: would act on 1 of 3 reactors"),
+            Answer("Dry run: would act on 1 of 3 reactors"),
+        ),
+        (
+            asked(
+                run=running("a"),
+                summary="Run 1 until noon: 1 of 1 injected",
+                conditions=[says("Ready", "True", "Active", "")],
+            ),
+            Answer("no run has begun: Run 1 until noon: 1 of 1 injected"),
+        ),
+    ],
+    ids=["not yet", "begins", "refused", "no match", "dry run", "former run goes on"],
+)
+def test_what_became_of_the_request_is_in_the_status(
+    scenario: AnomalyScenario, answer: Answer | None
+) -> None:
+    assert answer_of(scenario) == answer
 
 
 def ended(status: str, reason: str, *, phase: str = "Completed", message: str = "") -> Any:

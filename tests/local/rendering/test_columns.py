@@ -5,8 +5,14 @@ from typing import Any
 
 import pytest
 
-from reactorsync.resources import AnomalyScenario
-from reactorsync_local.rendering.columns import detected_text, scenario_phase, time_left
+from reactorsync.resources import AnomalyScenario, Reactor
+from reactorsync_local.kinds import REACTORS, SCENARIOS
+from reactorsync_local.rendering.columns import (
+    detected_text,
+    resource_table,
+    scenario_phase,
+    time_left,
+)
 from reactorsync_local.rendering.scenario_description import describe_scenario
 
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
@@ -32,9 +38,12 @@ def drill(
     )
 
 
+def condition(type_: str, status: str, reason: str) -> dict[str, Any]:
+    return {"type": type_, "status": status, "reason": reason, "lastTransitionTime": NOW}
+
+
 def stalled(reason: str) -> list[dict[str, Any]]:
-    condition = {"type": "Stalled", "status": "True", "reason": reason, "lastTransitionTime": NOW}
-    return [condition]
+    return [condition("Stalled", "True", reason)]
 
 
 @pytest.mark.parametrize(
@@ -48,10 +57,57 @@ def stalled(reason: str) -> list[dict[str, Any]]:
         (drill(run={"phase": "Completed"}, conditions=stalled("EnvironmentMismatch")), "Refused"),
         (drill(conditions=stalled("InvalidSpec")), "Invalid"),
         (drill(conditions=stalled("Unacknowledged")), "Running"),
+        (drill(spec={"mode": "DryRun"}), "DryRun"),
+        (drill(spec={"mode": "DryRun"}, conditions=stalled("InvalidSpec")), "Invalid"),
+        (
+            drill(
+                run={"phase": "Completed"}, conditions=[condition("Succeeded", "False", "Missed")]
+            ),
+            "Missed",
+        ),
     ],
 )
 def test_a_phase_is_one_word(scenario: AnomalyScenario, phase: str) -> None:
     assert scenario_phase(scenario) == phase
+
+
+def test_the_table_of_scenarios_says_why_and_on_a_terminal_as_much_of_it_as_fits() -> None:
+    refused = drill(
+        run={"phase": "Pending"},
+        conditions=stalled("GuardTripped"),
+        summary="Refused: BlastRadius: 29 of the namespace's 29 reactors chosen, at most 14",
+    )
+    whole = resource_table(SCENARIOS, [refused], NOW, namespaces=False, wide=False)
+    assert whole.titles.plain.split()[-1] == "STATUS"
+    assert whole.rows[0].plain.endswith("   " + refused.status.summary)
+    [cut] = resource_table(
+        SCENARIOS, [refused], NOW, namespaces=False, wide=False, width=100
+    ).rows
+    assert cut.cell_len == 100
+    assert "Refused: BlastRadius:" in cut.plain
+
+
+def test_whether_a_run_succeeded_is_a_wide_column() -> None:
+    failed = drill(conditions=[condition("Succeeded", "False", "ProbesFailed")])
+    for wide in (False, True):
+        table = resource_table(SCENARIOS, [failed], NOW, namespaces=False, wide=wide)
+        assert ("SUCCEEDED" in table.titles.plain) == wide
+        assert ("   False   " in table.rows[0].plain) == wide
+
+
+def test_how_old_the_reading_of_a_status_is_is_not_called_when_the_plant_was_last_seen() -> None:
+    told = NOW - timedelta(seconds=55)
+    plant = Reactor.model_validate(
+        {
+            "metadata": {"name": "asco-1"},
+            "spec": {"design": "Pwr3Loop"},
+            "status": {"lastTelemetryTime": told},
+        }
+    )
+    table = resource_table(REACTORS, [plant], NOW, namespaces=False, wide=True)
+    assert "SEEN" not in table.titles.plain
+    assert "STATUS-AGE" in table.titles.plain
+    assert "   55s" in table.rows[0].plain
 
 
 def test_the_time_left_of_a_held_run_stands_still() -> None:

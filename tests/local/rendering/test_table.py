@@ -26,6 +26,16 @@ def test_wide_columns_are_shown_only_when_asked_for() -> None:
     assert render_table(COLUMNS, ROWS, wide=True).rows[1].plain.endswith("note on a")
 
 
+def test_a_last_column_that_may_be_cut_fits_the_width_but_keeps_its_begin() -> None:
+    status: Column[tuple[str, str]] = Column("STATUS", lambda _: "word " * 20, cut=True)
+    columns = [COLUMNS[0], status]
+    assert [row.cell_len for row in render_table(columns, ROWS, width=40).rows] == [40, 40]
+    assert render_table(columns, ROWS, width=40).rows[0].plain.endswith("…")
+    narrow = render_table(columns, ROWS, width=5).rows[0].plain
+    assert narrow.startswith("bruce-1   word word")
+    assert render_table(columns, ROWS).rows[0].plain.rstrip().count("word") == 20
+
+
 def test_a_table_without_rows_is_its_titles() -> None:
     table = render_table(COLUMNS, [])
     assert (table.titles.plain, table.rows) == ("NAME   STATE", [])

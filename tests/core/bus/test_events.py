@@ -1,39 +1,26 @@
-"""Reading what happened from a real broker."""
+"""Reading what happened, from a real broker."""
 
 import asyncio
 import contextlib
-import time
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from itertools import count
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from reactorsync.bus import events
+from reactorsync.bus.events import EventReader
 from reactorsync.bus.kafka import KafkaBus
+from reactorsync.clock import now_us
 from reactorsync.wire.events import Event, ReactorRestarted
 from reactorsync.wire.topics import Topics
-from reactorsync_operator import event_reader
-from reactorsync_operator.event_reader import EventReader
 from tests.core.planning.build import uid_of
 
-_PREFIXES = count(1)
-
-
-def now_us() -> int:
-    return time.time_ns() // 1000
-
 
 @pytest.fixture
-async def bus(broker: str) -> AsyncIterator[KafkaBus]:
-    bus = KafkaBus(broker, session_timeout_ms=2500)
-    yield bus
-    await bus.close()
-
-
-@pytest.fixture
-async def topics(bus: KafkaBus) -> Topics:
-    topics = Topics(prefix=f"events{next(_PREFIXES)}", shards=2)
+async def topics(bus: KafkaBus, name: str) -> Topics:
+    topics = Topics(prefix=name, shards=2)
     await bus.ensure_topics(topics.live(now_us()))
     return topics
 
@@ -47,14 +34,19 @@ class Reading:
         topics: Topics,
         since: datetime | None = None,
         *,
+        at_most: int = sys.maxsize,
         clock: Callable[[], int] = now_us,
     ) -> None:
         self.ticks: list[int] = []
+        self.refused: list[str] = []
         self.reader = EventReader(
             bus,
             topics,
+            client_id="test",
             take=self._take,
             since=lambda: since or datetime.now(UTC),
+            at_most=at_most,
+            undecodable=lambda error: self.refused.append(error.reason),
             now_us=clock,
         )
 
@@ -138,8 +130,8 @@ async def test_with_another_broker_it_begins_again(bus: KafkaBus, topics: Topics
         await eventually(lambda: len(reading.ticks) == 6)
 
 
-async def test_it_moves_on_to_the_next_slot(bus: KafkaBus) -> None:
-    topics = Topics(prefix=f"slotted-events{next(_PREFIXES)}", shards=2, slot_seconds=600)
+async def test_it_moves_on_to_the_next_slot(bus: KafkaBus, name: str) -> None:
+    topics = Topics(prefix=name, shards=2, slot_seconds=600)
     slot_us = 48 * 600 * 1_000_000
     first_us = now_us()
     present = [first_us]
@@ -154,7 +146,7 @@ async def test_it_moves_on_to_the_next_slot(bus: KafkaBus) -> None:
         await eventually(lambda: reading.ticks == [0, 1, 2, 3])
 
 
-async def test_what_cannot_be_read_is_passed_over(bus: KafkaBus, topics: Topics) -> None:
+async def test_what_cannot_be_read_is_told_and_passed_over(bus: KafkaBus, topics: Topics) -> None:
     producer = bus.producer(client_id="test")
     await producer.start()
     await producer.send(topics.events(0), b"no event", key=b"x", partition=0)
@@ -163,6 +155,20 @@ async def test_what_cannot_be_read_is_passed_over(bus: KafkaBus, topics: Topics)
     reading = Reading(bus, topics)
     async with reading.session():
         await eventually(lambda: reading.ticks == [0, 1])
+    assert len(reading.refused) == 1
+
+
+async def test_it_ends_when_it_is_to_go_on_no_longer(bus: KafkaBus, topics: Topics) -> None:
+    await tell(bus, topics, range(3))
+    reading = Reading(bus, topics)
+
+    async def until_three_were_read() -> bool:
+        return len(reading.ticks) < 3
+
+    async with asyncio.timeout(10):
+        await reading.reader.session("one", goes_on=until_three_were_read)
+    assert reading.ticks == [0, 1, 2]
+    assert not reading.reader.caught_up.is_set()
 
 
 @pytest.mark.parametrize(
@@ -180,7 +186,7 @@ async def test_it_reads_back_as_far_as_it_matters(
     pause_after: int | None,
     read: list[int],
 ) -> None:
-    monkeypatch.setattr(event_reader, "FIRST_LOOK_BACK", 4)
+    monkeypatch.setattr(events, "FIRST_LOOK_BACK", 4)
     matters = datetime.now(UTC)
     for tick in range(40):
         if tick == pause_after:
@@ -192,6 +198,27 @@ async def test_it_reads_back_as_far_as_it_matters(
         await asyncio.sleep(0.05)
         matters = datetime.now(UTC)
     reading = Reading(bus, topics, since=matters)
+    async with reading.session():
+        await asyncio.wait_for(reading.reader.caught_up.wait(), 20)
+        assert reading.ticks == read
+
+
+@pytest.mark.parametrize(
+    ("at_most", "read"),
+    [
+        pytest.param(3, [*range(37, 40)], id="less than a first step"),
+        pytest.param(10, [*range(30, 40)], id="between two steps"),
+        pytest.param(40, [*range(40)], id="all there are"),
+        pytest.param(100, [*range(40)], id="more than there are"),
+    ],
+)
+async def test_it_reads_so_many_again_at_most(
+    bus: KafkaBus, topics: Topics, monkeypatch: pytest.MonkeyPatch, at_most: int, read: list[int]
+) -> None:
+    monkeypatch.setattr(events, "FIRST_LOOK_BACK", 4)
+    matters = datetime.now(UTC) - timedelta(hours=1)
+    await tell(bus, topics, range(40))
+    reading = Reading(bus, topics, since=matters, at_most=at_most)
     async with reading.session():
         await asyncio.wait_for(reading.reader.caught_up.wait(), 20)
         assert reading.ticks == read
