@@ -41,11 +41,11 @@ def read_manifests(names: Sequence[str], *, namespace: str | None = None) -> lis
         except ManifestError as error:
             problems += [str(problem) for problem in error.problems]
         else:
-            for resource in found:
-                if namespace is not None:
+            if namespace is not None:
+                for resource in found:
                     problems += _elsewhere(source, resource, namespace)
-                    resource = _placed(resource, namespace)
-                manifests.append(Manifest(source, resource))
+                found = [_placed(resource, namespace) for resource in found]
+            manifests += [Manifest(source, resource) for resource in found]
     problems += _declared_twice(manifests)
     if problems:
         raise BadInput(

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from reactorsync_local.state_dir import STATE_DIR_VARIABLE
 from reactorsync_operator.reconcile.reasons import ReactorReason, ScenarioReason
 from reactorsync_operator.settings import OperatorSettings
 
@@ -47,6 +48,7 @@ def test_whatever_does_not_pass_by_waiting_is_in_the_table(reason: str) -> None:
 
 def test_settings_named_are_settings() -> None:
     known = {f"REACTORSYNC_{name.upper()}" for name in OperatorSettings.model_fields}
+    known.add(STATE_DIR_VARIABLE)
     named = set(re.findall(r"REACTORSYNC_[A-Z_]+", KUBERNETES + GITOPS))
     assert named - known == set()
 

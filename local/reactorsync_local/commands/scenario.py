@@ -101,11 +101,17 @@ def answer_of(scenario: AnomalyScenario) -> Answer | None:
     if scenario.spec.mode is ScenarioMode.DRY_RUN:
         return Answer(status.summary)
     if status.run is not None and status.run.token == scenario.spec.run_token:
-        return Answer(status.summary or status.run.phase.value)
-    ready = condition_of(status.conditions, "Ready")
-    if ready is None or ready.status is ConditionStatus.TRUE:
-        return Answer(f"no run has begun: {status.summary}")
-    return Answer(f"no run has begun: {': '.join(filter(None, (ready.reason, ready.message)))}")
+        told = (status.summary or status.run.phase.value, _why_not(scenario, "TargetsResolved"))
+        return Answer("; ".join(filter(None, told)))
+    return Answer(f"no run has begun: {_why_not(scenario, 'Ready') or status.summary}")
+
+
+def _why_not(scenario: AnomalyScenario, type_: str) -> str:
+    """Return reason and message of a condition that does not hold, nothing of one that may."""
+    condition = condition_of(scenario.status.conditions, type_)
+    if condition is None or condition.status is not ConditionStatus.FALSE:
+        return ""
+    return ": ".join(filter(None, (condition.reason, condition.message)))
 
 
 async def _tell_answer(client: ApiClient, asked: AnomalyScenario) -> None:

@@ -13,7 +13,7 @@ from reactorsync_local.rendering.palette import TITLE
 T = TypeVar("T")
 
 _GAP: Final = 3
-_LEAST_CUT: Final = 16
+_LEAST_CUT: Final = 12
 """So much of a column that may be cut is always shown; the terminal then wraps the line."""
 
 

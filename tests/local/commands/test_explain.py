@@ -96,9 +96,7 @@ def test_names_of_catalogues_are_unique_and_none_can_be_that_of_a_scenario() -> 
         ("steam-flow-kg-s", "did you mean steam_flow_kg_s?"),
     ],
 )
-def test_what_nearly_names_an_entry_is_guessed(
-    reactorsync: Command, name: str, hint: str
-) -> None:
+def test_what_nearly_names_an_entry_is_guessed(reactorsync: Command, name: str, hint: str) -> None:
     refused = reactorsync("explain", name)
     assert refused.exit_code == 1
     assert hint in refused.stderr

@@ -110,6 +110,14 @@ def says(type_: str, status: str, reason: str, message: str) -> dict[str, Any]:
             Answer("Run 2 starts soon on 1 reactor"),
         ),
         (
+            asked(
+                run=running("b"),
+                summary="Run 2 starts soon on 0 reactors",
+                conditions=[says("TargetsResolved", "False", "NoTargets", "no reactor matches")],
+            ),
+            Answer("Run 2 starts soon on 0 reactors; NoTargets: no reactor matches"),
+        ),
+        (
             asked(conditions=[says("Stalled", "True", "GuardTripped", "29 chosen, at most 14")]),
             Answer("no run begins: GuardTripped: 29 chosen, at most 14", refused=True),
         ),
@@ -133,7 +141,15 @@ def says(type_: str, status: str, reason: str, message: str) -> dict[str, Any]:
             Answer("no run has begun: Run 1 until noon: 1 of 1 injected"),
         ),
     ],
-    ids=["not yet", "begins", "refused", "no match", "dry run", "former run goes on"],
+    ids=[
+        "not yet",
+        "begins",
+        "begins on nothing",
+        "refused",
+        "no match",
+        "dry run",
+        "former run goes on",
+    ],
 )
 def test_what_became_of_the_request_is_in_the_status(
     scenario: AnomalyScenario, answer: Answer | None

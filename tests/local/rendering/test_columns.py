@@ -80,9 +80,7 @@ def test_the_table_of_scenarios_says_why_and_on_a_terminal_as_much_of_it_as_fits
     whole = resource_table(SCENARIOS, [refused], NOW, namespaces=False, wide=False)
     assert whole.titles.plain.split()[-1] == "STATUS"
     assert whole.rows[0].plain.endswith("   " + refused.status.summary)
-    [cut] = resource_table(
-        SCENARIOS, [refused], NOW, namespaces=False, wide=False, width=100
-    ).rows
+    [cut] = resource_table(SCENARIOS, [refused], NOW, namespaces=False, wide=False, width=100).rows
     assert cut.cell_len == 100
     assert "Refused: BlastRadius:" in cut.plain
 
