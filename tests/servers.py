@@ -1,5 +1,6 @@
 """The real servers behind the fixtures of `conftest.py`, for annotations in tests."""
 
+import time
 from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
@@ -18,6 +19,9 @@ TEST_SETTINGS = {
     "shared_buffers": "64MB",
     "min_wal_size": "64MB",
 }
+
+_VACUUM_SECONDS = 30.0
+"""How long the server's own vacuuming of a small database may hold up its end."""
 
 
 class PostgresServer:
@@ -42,8 +46,18 @@ class PostgresServer:
 
     def drop_database(self, url: str) -> None:
         """Drop a database, disconnecting whoever still uses it."""
-        name = make_url(url).database
-        self._execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name or "")))
+        name = sql.Identifier(make_url(url).database or "")
+        deadline = time.monotonic() + _VACUUM_SECONDS
+        while True:
+            try:
+                self._execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+            except psycopg.errors.InsufficientPrivilege:
+                # The server itself is vacuuming it, and only a superuser may end that.
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+            else:
+                return
 
     def _execute(self, statement: sql.Composed) -> None:
         url = make_url(self.postgres.database_url).set(drivername="postgresql")

@@ -60,7 +60,8 @@ def launch(arguments: Sequence[str]) -> NoReturn:
 
 
 def _prepare(options: argparse.Namespace) -> None:
-    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
+    # Python ignores the first two; a shell, for what it starts in the background, the others.
+    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, signal.SIG_DFL)
     if options.uid is not None:
         _become(options.uid, options.gid, keep_file_access=options.keep_file_access)
